@@ -1,0 +1,157 @@
+"""Errors: the one problem shape, the classes that raise it and the one function that builds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+ABSENT: Any = object()  # the value is secret, too large or not there: it is not echoed
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """Where a problem is: the location, the name (for a body a JSON Pointer) and the value unless secret."""
+
+    location: Literal["body", "query", "path", "header"]
+    id: str
+    value: Any = ABSENT
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Related:
+    """An object a problem speaks of; `type` is a contract noun such as `account`."""
+
+    type: str
+    id: str
+    rel: Literal["affected", "cause"] = "affected"
+
+
+class ProblemError(Exception):
+    """Base of every error the API answers with. Subclasses fix the status and the stable type."""
+
+    status: ClassVar[int] = 400
+    slug: ClassVar[str] = "invalid-request"
+    remedy: ClassVar[str] = "Correct the request and send it again."
+
+    def __init__(  # noqa: PLR0913 - the parts of a Problem, all named
+        self,
+        message: str,
+        *,
+        at: Parameter | None = None,
+        detail: str = "",
+        remediation: str = "",
+        related: Sequence[Related] = (),
+        causes: Sequence[ProblemError] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+        self.detail = detail
+        self.remediation = remediation or self.remedy
+        self.related = related
+        self.causes = causes
+        self.headers = headers or {}
+
+
+class InvalidError(ProblemError):
+    """A value breaks a rule that the API states."""
+
+
+class MalformedBodyError(ProblemError):
+    """The body is not the JSON the API reads."""
+
+    slug = "malformed-body"
+    remedy = "Send one JSON value in UTF-8 within the documented limits."
+
+
+class PatchError(ProblemError):
+    """A JSON Patch is malformed, addresses what is not there, or costs too much."""
+
+    slug = "invalid-patch"
+    remedy = "Send a JSON Patch (RFC 6902) whose paths exist in the object as GET shows it."
+
+
+class PatchTestError(ProblemError):
+    """A `test` operation of a JSON Patch found another value."""
+
+    status = 409
+    slug = "patch-test-failed"
+    remedy = "Read the object again and build the patch from what is there now."
+
+
+class UnauthenticatedError(ProblemError):
+    status = 401
+    slug = "unauthenticated"
+    remedy = "Send `Authorization: Bearer <access secret>` with a token that is neither expired nor deleted."
+
+
+class OrganizationDisabledError(ProblemError):
+    status = 402
+    slug = "organization-disabled"
+    remedy = "Ask the operator of this service to enable the organization."
+
+
+class ForbiddenError(ProblemError):
+    status = 403
+    slug = "forbidden"
+    remedy = "Use a token whose permission set grants this operation on this object."
+
+
+class NotFoundError(ProblemError):
+    status = 404
+    slug = "not-found"
+    remedy = "Check the id or name; objects outside your organization and your token's scope are not shown."
+
+
+class ConflictError(ProblemError):
+    status = 409
+    slug = "conflict"
+    remedy = "Read the object again and repeat the change on what is there now."
+
+
+class DuplicateNameError(ConflictError):
+    slug = "duplicate-name"
+    remedy = "Choose another name, or leave `name` out to have one made from `fullname`."
+
+
+class StaleError(ConflictError):
+    slug = "stale-object"
+
+
+class InUseError(ConflictError):
+    slug = "in-use"
+    remedy = "Remove what uses the object first."
+
+
+class PreconditionFailedError(ProblemError):
+    status = 412
+    slug = "precondition-failed"
+    remedy = "Read the object again for its current ETag."
+
+
+class TooLargeError(ProblemError):
+    status = 413
+    slug = "body-too-large"
+    remedy = "Send a body of at most 256 KiB."
+
+
+class UnsupportedMediaTypeError(ProblemError):
+    status = 415
+    slug = "unsupported-media-type"
+    remedy = "Send `Content-Type: application/json`."
+
+
+class ProviderFailedError(ProblemError):
+    """The provider answered, but not as it should have."""
+
+    status = 502
+    slug = "provider-failed"
+    remedy = "Check the provider's address and credential, then try again."
+
+
+class ProviderTimeoutError(ProviderFailedError):
+    status = 504
+    slug = "provider-timeout"
+    remedy = "Check that the provider is reachable, then try again."

@@ -1,0 +1,1 @@
+"""The roof: settings, URL mount and the WSGI entry point. Nothing imports it."""

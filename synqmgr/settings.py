@@ -1,0 +1,65 @@
+"""Every setting. What varies comes from the environment and is read here, nowhere else."""
+
+from pathlib import Path
+
+import environ
+from django.core.management.utils import get_random_secret_key
+
+env = environ.FileAwareEnv()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- what varies -------------------------------------------------------------------------------
+DATA_DIR = Path(env.str("SYNQMGR_DATA", default=str(BASE_DIR / "data"))).resolve()
+PRODUCTION = env.bool("SYNQMGR_PRODUCTION", default=False)
+DEBUG = env.bool("SYNQMGR_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("SYNQMGR_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Root keys: "1:<base64 of 32 bytes>,2:..." in the environment, or a file with one such entry a line.
+ROOT_KEYS = env.str("SYNQMGR_ROOT_KEYS", default="")
+ROOT_KEY_FILE = Path(env.str("SYNQMGR_KEY_FILE", default=str(DATA_DIR / "root.keys")))
+OUTBOUND_ALLOW = env.list("SYNQMGR_OUTBOUND_ALLOW", default=[])  # networks in CIDR notation
+TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxies in front of the server
+LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
+DATABASE_POOL = env.int("SYNQMGR_DATABASE_POOL", default=8)  # PostgreSQL connections per process
+
+# Signs nothing that outlives the process: there are no cookies, sessions or reset links.
+SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default=get_random_secret_key())
+
+# --- architecture ------------------------------------------------------------------------------
+# Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
+# and the URL mount read this list.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("core",),
+)
+APPS = [app for floor in FLOORS for app in floor]
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    *reversed(APPS),
+]
+ROOT_URLCONF = "synqmgr.urls"
+WSGI_APPLICATION = "synqmgr.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- database ----------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        },
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 10},
+        "server_side_binding": True,
+    }

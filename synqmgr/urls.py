@@ -1,0 +1,5 @@
+"""The URL mount."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
