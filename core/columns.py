@@ -1,0 +1,98 @@
+"""Column types that hold, order and read the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+import orjson
+import uuid_utils
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+def new_id() -> str:
+    """A UUIDv7 as text: sorted by time of creation."""
+    return str(uuid_utils.uuid7())
+
+
+def is_id(value: object) -> bool:
+    """Whether a value has the one spelling of an id that the API uses (36 characters, lower case)."""
+    return isinstance(value, str) and ID_PATTERN.match(value) is not None
+
+
+def format_instant(value: dt.datetime) -> str:
+    """RFC 3339 in UTC with six digits of a second, as the wire shows every time."""
+    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+class TextColumn(models.CharField[str, str]):
+    """Short text compared and ordered by code point on both databases."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "postgresql":
+            parameters["collation"] = "C"
+        return parameters
+
+
+class IdColumn(models.Field[str, str]):
+    """A UUID whose Python value is its text: `uuid` on PostgreSQL, 36 characters on SQLite."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("editable", False)
+        super().__init__(*args, **kwargs)
+
+    def get_internal_type(self) -> str:
+        return "UUIDField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "uuid" if connection.vendor == "postgresql" else "char(36)"
+
+    def from_db_value(self, value: Any, *_: Any) -> str | None:
+        return None if value is None else str(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return None if value is None else str(value)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        return value if prepared else self.get_prep_value(value)
+
+    def to_python(self, value: Any) -> str | None:
+        return None if value is None else str(value)
+
+
+class InstantColumn(models.DateTimeField[dt.datetime, dt.datetime]):
+    """A point in time, in UTC to the microsecond. SQLite keeps the wire's own text, which also sorts."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "timestamp with time zone" if connection.vendor == "postgresql" else "text"
+
+    def from_db_value(self, value: Any, *_: Any) -> dt.datetime | None:
+        return dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+
+    def get_db_converters(self, connection: BaseDatabaseWrapper) -> Any:
+        return [self.from_db_value]
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        if value is None or connection.vendor == "postgresql":
+            return value
+        return value if isinstance(value, str) else format_instant(value)
+
+
+class JsonColumn(models.TextField[Any, Any]):
+    """A JSON value kept as the bytes it was written with: the same on both databases, never queried into."""
+
+    def from_db_value(self, value: str | None, *_: Any) -> Any:
+        return None if value is None else orjson.loads(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None or hasattr(value, "resolve_expression") else orjson.dumps(value).decode()
+
+    def to_python(self, value: Any) -> Any:
+        return value
