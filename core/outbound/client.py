@@ -1,0 +1,164 @@
+"""The one way out: `send` makes a request for a tenant within fixed limits of time, size and reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+
+import httpcore2
+import httpx2
+from django.conf import settings
+
+from core.errors import ProviderFailedError, ProviderTimeoutError
+from core.outbound.connection import Deadline, Stream, dial, start_tls
+from core.outbound.destination import Destination, OutboundRefusedError, find_addresses, parse_url
+from core.outbound.networks import Address, parse_networks
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+HEADER_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?\Z")
+# Set here, or a request for more than one answer.
+OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+HEAD_BYTES = 128 * 1024  # of status line and headers, the interim ones included
+PIECES = 20_000  # of a body: one byte a piece would cost seconds of parsing
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may take. `truncate` keeps the beginning of a long answer instead of failing."""
+
+    connect: float = 3.0  # seconds to connect, TLS included
+    total: float = 15.0  # seconds in all, looking up the name included
+    answer: int = 1024 * 1024  # bytes of the answer's body
+    truncate: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """A request as the caller wants it. What may hold a secret is not in its representation."""
+
+    method: str
+    url: str = dataclasses.field(repr=False)
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    body: bytes = dataclasses.field(default=b"", repr=False)
+    verify: bool = True  # False only where the caller's configuration says skip_tls_verify
+    limits: Limits = Limits()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutboundAnswer:
+    """The answer as it came: a redirect or an error status is an answer too."""
+
+    status: int
+    headers: httpx2.Headers = dataclasses.field(repr=False)
+    body: bytes = dataclasses.field(repr=False)
+    truncated: bool = False
+
+
+def send(request: OutboundRequest) -> OutboundAnswer:
+    """Send one request and read its answer, or raise a problem that names the host and the reason."""
+    destination = parse_url(request.url)
+    headers = _build_headers(request, destination)
+    exceptions = parse_networks(tuple(settings.OUTBOUND_ALLOW))
+    limits = request.limits
+    deadline = Deadline.after(limits.total)
+    try:
+        addresses = find_addresses(destination, exceptions, deadline)
+        stream = _connect(request, destination, addresses, deadline)
+        return _exchange(request, destination, headers, stream)
+    except TimeoutError as error:
+        allowed = f"{limits.connect:g} s to connect, {limits.total:g} s in all"
+        raise ProviderTimeoutError(f"{destination} did not answer in time: {allowed}.") from error
+    except OSError as error:
+        raise ProviderFailedError(f"{destination} could not be called: {_reason(error)}.") from error
+    except httpcore2.ProtocolError:
+        # Its text repeats what the provider sent, which may be our own request: it is left out.
+        raise ProviderFailedError(f"{destination} did not send a valid HTTP answer.") from None
+
+
+def _build_headers(request: OutboundRequest, destination: Destination) -> list[tuple[bytes, bytes]]:
+    if request.method not in METHODS:
+        raise OutboundRefusedError(f"{request.method!r} is not a method that can be sent.")
+    headers = {"Host": destination.authority, "User-Agent": "synqmgr"}
+    for name, value in request.headers.items():
+        if HEADER_NAME.match(name) is None or name.lower() in OWN_HEADERS:
+            raise OutboundRefusedError(f"The header {name!r} cannot be set.")
+        if HEADER_VALUE.match(value) is None:
+            raise OutboundRefusedError(f"The value of the header {name!r} must be visible ASCII on one line.")
+        if name.lower() == "user-agent":
+            headers.pop("User-Agent", None)
+        headers[name] = value
+    headers |= {"Accept-Encoding": "identity", "Connection": "close"}
+    if request.body or request.method in {"POST", "PUT", "PATCH"}:
+        headers["Content-Length"] = str(len(request.body))
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+def _connect(
+    request: OutboundRequest, destination: Destination, addresses: Sequence[Address], deadline: Deadline
+) -> Stream:
+    connected_by = deadline.sooner(request.limits.connect)
+    sock = dial(addresses, destination.port, connected_by)
+    if destination.scheme == "https":
+        sock = start_tls(sock, destination.host, request.verify, connected_by)
+    return Stream(sock, deadline, HEAD_BYTES)
+
+
+def _exchange(
+    request: OutboundRequest, destination: Destination, headers: list[tuple[bytes, bytes]], stream: Stream
+) -> OutboundAnswer:
+    url = httpcore2.URL(
+        scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target
+    )
+    with httpcore2.HTTP11Connection(url.origin, stream) as connection:
+        response = connection.handle_request(
+            httpcore2.Request(request.method, url, headers=headers, content=request.body)
+        )
+        answer_headers = httpx2.Headers(response.headers)
+        encoding = answer_headers.get("content-encoding", "identity")
+        if encoding.strip().lower() != "identity" and request.method != "HEAD":
+            raise ProviderFailedError(f"{destination} sent a compressed answer, which was not asked for.")
+        stream.grant(request.limits.answer * 5 // 4)  # a quarter for the framing of chunks
+        body, truncated = _read_body(response.iter_stream(), request.limits.answer)
+        if truncated and not request.limits.truncate:
+            size = request.limits.answer
+            raise ProviderFailedError(f"{destination} sent an answer of more than {size} bytes.")
+        return OutboundAnswer(response.status, answer_headers, body, truncated)
+
+
+def _read_body(pieces: Iterator[bytes], most: int) -> tuple[bytes, bool]:
+    """The body up to `most` bytes, and whether there was more."""
+    body = bytearray()
+    for count, piece in enumerate(pieces):
+        if count >= PIECES:
+            raise httpcore2.RemoteProtocolError("a body in too many pieces")
+        body += piece
+        if len(body) > most:
+            return bytes(body[:most]), True
+    return bytes(body), False
+
+
+def _reason(error: OSError) -> str:
+    """What the operating system or TLS says, which never repeats the request."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted ({error.verify_message.rstrip('.')})"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({(error.reason or 'unknown').replace('_', ' ').lower()})"
+    return (error.strerror or "the connection failed").lower()
