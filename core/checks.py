@@ -1,0 +1,70 @@
+"""System checks: what a production service must be told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+
+
+def check_root_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    if not settings.PRODUCTION:
+        return []
+    if "SYNQMGR_KEY_FILE" in settings.EXPLICIT:
+        return []
+    if "SYNQMGR_ROOT_KEYS" in settings.EXPLICIT and settings.ROOT_KEYS:
+        return []
+    return [
+        checks.Error(
+            "Production needs root keys of its own, kept apart from the database.",
+            hint="Set SYNQMGR_KEY_FILE (then run `manage.py create_keys`) or SYNQMGR_ROOT_KEYS.",
+            id="core.E001",
+        )
+    ]
+
+
+def check_allowed_hosts(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    if not settings.PRODUCTION:
+        return []
+    hosts = settings.ALLOWED_HOSTS
+    if "SYNQMGR_ALLOWED_HOSTS" in settings.EXPLICIT and hosts and "*" not in hosts:
+        return []
+    return [
+        checks.Error(
+            "Production needs the host names it answers to.",
+            hint="Set SYNQMGR_ALLOWED_HOSTS to a comma-separated list of host names, without `*`.",
+            id="core.E002",
+        )
+    ]
+
+
+def check_debug(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    if not (settings.PRODUCTION and settings.DEBUG):
+        return []
+    return [
+        checks.Error(
+            "Debug mode is on in production; it shows internals to callers.",
+            hint="Remove SYNQMGR_DEBUG from the environment.",
+            id="core.E003",
+        )
+    ]
+
+
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug)
+
+
+def register() -> None:
+    """Run the checks with every management command. Call it from the app's `ready`."""
+    for check in CHECKS:
+        checks.register(check, checks.Tags.security)
+
+
+def refuse_unsafe_settings() -> None:
+    """The same checks for a server, which runs no management command."""
+    errors = [error for check in CHECKS for error in check(None)]
+    if errors:
+        raise ImproperlyConfigured(" ".join(f"{error.msg} {error.hint}" for error in errors))

@@ -1,0 +1,1 @@
+"""Keys and sealed values: root keys, organization keys, envelopes and keyed hashes."""

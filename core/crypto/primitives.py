@@ -1,0 +1,67 @@
+"""The only calls into a cipher, a derivation or a hash: everything sealed or hashed goes through these."""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import constant_time, hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_SIZE = 32
+NONCE_SIZE = 12
+TAG_SIZE = 16
+BOX_OVERHEAD = NONCE_SIZE + TAG_SIZE
+
+
+def pack(*parts: bytes) -> bytes:
+    """A list as bytes: each part behind its length, so that two different lists never look alike."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """AES-256-GCM: the ciphertext with its tag behind it."""
+    _check_sizes(key, nonce)
+    return AESGCM(key).encrypt(nonce, plaintext, associated)
+
+
+def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+    """The plaintext, or InvalidTag."""
+    _check_sizes(key, nonce)
+    return AESGCM(key).decrypt(nonce, ciphertext, associated)
+
+
+def lock(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """A box: a random nonce and what `encrypt` made with it."""
+    nonce = os.urandom(NONCE_SIZE)
+    return nonce + encrypt(key, nonce, plaintext, associated)
+
+
+def unlock(key: bytes, box: bytes, associated: bytes) -> bytes:
+    """What `lock` put into the box, or InvalidTag."""
+    if len(box) < BOX_OVERHEAD:
+        raise InvalidTag
+    return decrypt(key, box[:NONCE_SIZE], box[NONCE_SIZE:], associated)
+
+
+def derive(secret: bytes, info: bytes, size: int, salt: bytes | None = None) -> bytes:
+    """HKDF-SHA256."""
+    return HKDF(algorithm=hashes.SHA256(), length=size, salt=salt, info=info).derive(secret)
+
+
+def authenticate(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA256."""
+    mac = hmac.HMAC(key, hashes.SHA256())
+    mac.update(message)
+    return mac.finalize()
+
+
+def same(a: bytes, b: bytes) -> bool:
+    """Whether two byte strings are equal, in a time that tells nothing of where they differ."""
+    return constant_time.bytes_eq(a, b)
+
+
+def _check_sizes(key: bytes, nonce: bytes) -> None:
+    if len(key) != KEY_SIZE or len(nonce) != NONCE_SIZE:
+        raise ValueError(f"a key has {KEY_SIZE} bytes and a nonce {NONCE_SIZE}")
