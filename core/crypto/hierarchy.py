@@ -14,6 +14,14 @@ from core.crypto.keyring import Wrapped, get_keyring
 from core.crypto.models import OrganizationKey, SystemKey, WrappedKey
 from core.crypto.primitives import KEY_SIZE
 
+_ROW = (
+    "SELECT generation, root_version, wrapped FROM core_organizationkey "
+    "WHERE organization_id = %s AND generation = %s"
+)
+_NEWEST_ROW = (
+    "SELECT generation, root_version, wrapped FROM core_organizationkey "
+    "WHERE organization_id = %s ORDER BY generation DESC LIMIT 1"
+)
 TABLES: tuple[type[OrganizationKey] | type[SystemKey], ...] = (OrganizationKey, SystemKey)
 
 
@@ -39,10 +47,7 @@ def organization_key(*, organization_id: str, generation: int | None = None) -> 
 
     Read from its row every time: a key kept in memory would outlive its shredding in another process.
     """
-    rows = _rows_of(organization_id)
-    if generation is not None:
-        rows = rows.filter(generation=generation)
-    row = rows.order_by("-generation").first()
+    row = _read_row(organization_id, generation)
     if row is None:
         raise NoKeyError("the organization has no such key")
     return OpenedKey(row.generation, open_row(row))
@@ -93,6 +98,22 @@ def _insert(row: WrappedKey) -> None:
     row.root_version, row.wrapped = get_keyring().wrap(os.urandom(KEY_SIZE), row.context())
     # A conflict is no error here, and must not break the transaction around.
     type(row)._default_manager.bulk_create([row], ignore_conflicts=True)
+
+
+def _read_row(organization_id: str, generation: int | None) -> OrganizationKey | None:
+    """Plain SQL, since this runs for every secret used: the ORM takes ten times as long for the same."""
+    if not is_id(organization_id):
+        return None
+    with connection.cursor() as cursor:
+        if generation is None:
+            cursor.execute(_NEWEST_ROW, [organization_id])
+        else:
+            cursor.execute(_ROW, [organization_id, generation])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    names = ("generation", "root_version", "wrapped")
+    return OrganizationKey(organization_id=organization_id, **dict(zip(names, row, strict=True)))
 
 
 def _rows_of(organization_id: str) -> QuerySet[OrganizationKey]:

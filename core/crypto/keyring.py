@@ -127,7 +127,7 @@ class LocalKeyring:
 
 def get_keyring() -> LocalKeyring:
     """The keyring the settings name, one per process."""
-    return _keyring(settings.ROOT_KEYS, Path(settings.ROOT_KEY_FILE))
+    return _keyring(settings.ROOT_KEYS, settings.ROOT_KEY_FILE)
 
 
 def reset_keyring() -> None:

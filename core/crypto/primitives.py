@@ -17,7 +17,7 @@ BOX_OVERHEAD = NONCE_SIZE + TAG_SIZE
 
 def pack(*parts: bytes) -> bytes:
     """A list as bytes: each part behind its length, so that two different lists never look alike."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 def encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
