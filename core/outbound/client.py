@@ -36,7 +36,7 @@ OWN_HEADERS = frozenset(
         "upgrade",
     }
 )
-HEAD_BYTES = 128 * 1024  # of status line and headers, the interim ones included
+HEAD_BYTES = 128 * 1024  # of status line and headers, interim ones and what comes in the same read included
 PIECES = 20_000  # of a body: one byte a piece would cost seconds of parsing
 
 

@@ -18,17 +18,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Script = Callable[[socket.socket], None]
+Reader = Callable[[socket.socket], bytes]
 
 
 class Listener:
     """Accepts on a port, counts, keeps each request's bytes and plays the script on each connection."""
 
-    def __init__(self, server: socket.socket, script: Script, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        server: socket.socket,
+        script: Script,
+        tls: ssl.SSLContext | None = None,
+        read: Reader | None = None,
+    ) -> None:
         self.port: int = server.getsockname()[1]
         self.accepts = 0
         self.requests: list[bytes] = []
         self.failures: list[OSError] = []  # of our side: the client hung up, as many tests want
-        self._server, self._script, self._tls = server, script, tls
+        self._server, self._script, self._tls, self._read = server, script, tls, read or read_request
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -45,7 +52,7 @@ class Listener:
         try:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            self.requests.append(read_request(connection))
+            self.requests.append(self._read(connection))
             self._script(connection)
         except OSError as error:
             self.failures.append(error)
@@ -71,10 +78,14 @@ class Listener:
 
 @contextlib.contextmanager
 def listen(
-    script: Script, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    script: Script,
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    read: Reader | None = None,
 ) -> Iterator[Listener]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = Listener(socket.create_server((host, 0), family=family), script, tls)
+    listener = Listener(socket.create_server((host, 0), family=family), script, tls, read)
     try:
         yield listener
     finally:
@@ -87,11 +98,19 @@ def listen_everywhere() -> Iterator[Listener]:
     dual = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual else socket.AF_INET
     server = socket.create_server(("", 0), family=family, dualstack_ipv6=dual)
-    listener = Listener(server, reply(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"), None)
+    listener = Listener(server, reply(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret"))
     try:
         yield listener
     finally:
         listener.stop()
+
+
+def read_slowly(connection: socket.socket) -> bytes:
+    for _ in range(200):
+        time.sleep(0.01)
+        if not connection.recv(262_144):
+            break
+    return b""
 
 
 def read_request(connection: socket.socket) -> bytes:

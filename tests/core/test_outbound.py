@@ -23,6 +23,7 @@ from tests.core.outbound_servers import (
     listen,
     listen_everywhere,
     make_tls,
+    read_slowly,
     reply,
     reset,
 )
@@ -203,7 +204,7 @@ def test_send__certificate_of_an_unknown_authority__is_refused(
 @pytest.mark.usefixtures("open_loopback")
 def test_send__tls_to_a_plain_server__fails() -> None:
     with listen(reply(OK)) as listener, pytest.raises(ProviderFailedError, match=r"TLS failed|reset"):
-        call(f"https://127.0.0.1:{listener.port}/", Limits(connect=0.2, total=0.4))
+        call(f"https://127.0.0.1:{listener.port}/")
 
 
 def drip(part: bytes, after: bytes = b"") -> Script:
@@ -213,7 +214,7 @@ def drip(part: bytes, after: bytes = b"") -> Script:
 @pytest.mark.parametrize(
     "script",
     [
-        reply(OK, pause=1),
+        reply(OK, pause=0.6),
         drip(b"H"),
         drip(b"HTTP/1.1 102 Wait\r\n\r\n"),
         drip(b"x", after=b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n"),
@@ -229,7 +230,7 @@ def test_send__slow_server__ends_at_the_deadline(script: Script) -> None:
             ProviderTimeoutError, match=r"did not answer in time: 0\.3 s to connect, 0\.4 s in all"
         ):
             call(f"http://127.0.0.1:{listener.port}/", QUICK)
-        assert 0.35 < time.monotonic() - started < 0.8
+        assert 0.35 < time.monotonic() - started < 1.5
 
 
 @pytest.mark.usefixtures("open_loopback")
@@ -238,25 +239,28 @@ def test_send__server_that_accepts_nothing__ends_at_the_connect_limit() -> None:
         started = time.monotonic()
         with pytest.raises(ProviderTimeoutError):
             call(f"https://127.0.0.1:{silent.getsockname()[1]}/", Limits(connect=0.2, total=5))
-        assert 0.15 < time.monotonic() - started < 0.6
+        assert 0.15 < time.monotonic() - started < 1.5
 
 
 @pytest.mark.usefixtures("open_loopback")
-def test_send__server_that_reads_nothing__ends_at_the_deadline() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ProviderTimeoutError):
-        call(f"http://127.0.0.1:{silent.getsockname()[1]}/", QUICK, method="POST", body=bytes(32_000_000))
+def test_send__server_that_reads_slowly__ends_at_the_deadline() -> None:
+    with listen(reply(OK), read=read_slowly) as listener:
+        started = time.monotonic()
+        with pytest.raises(ProviderTimeoutError):
+            call(f"http://127.0.0.1:{listener.port}/", QUICK, method="POST", body=bytes(64_000_000))
+        assert time.monotonic() - started < 1.5
 
 
 def test_send__slow_name_server__ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(*_: object, **__: object) -> list[object]:
-        time.sleep(1)
+        time.sleep(2)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     started = time.monotonic()
     with pytest.raises(ProviderTimeoutError, match=r"https://api\.example did"):
         call("https://api.example/", QUICK)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 1.5
 
 
 def test_send__unknown_name__fails_with_the_reason(names: Names) -> None:
@@ -281,7 +285,7 @@ def test_send__first_address_refuses__tries_the_next(names: Names, settings: Set
         (reply(OK[:-1]), "valid HTTP answer"),
         (reply(b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "valid HTTP answer"),
         (reply(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 40_000), "valid HTTP answer"),
-        (reply(*[b"HTTP/1.1 100 Go\r\n\r\n" * 1000] * 20), "valid HTTP answer"),
+        (reply(b"HTTP/1.1 100 Go\r\n\r\n" * 20_000, OK), "valid HTTP answer"),
         (reply(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", b"x" * 1001), "more than 1000 bytes"),
         (reply(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 9_000_000), "more than 1000 bytes"),
         (
@@ -327,9 +331,19 @@ def test_send__answer_of_exactly_the_limit__is_read() -> None:
 
 
 @pytest.mark.usefixtures("open_loopback")
-def test_send__refusal_before_the_body_is_read__is_the_answer() -> None:
-    with listen(reply(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")) as listener:
-        assert call(f"http://127.0.0.1:{listener.port}/", method="HEAD").status == 413
+def test_send__head__accepts_the_encoding_of_a_body_that_is_not_sent() -> None:
+    with listen(
+        reply(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9000000\r\n\r\n")
+    ) as listener:
+        assert call(f"http://127.0.0.1:{listener.port}/", method="HEAD").body == b""
+
+
+@pytest.mark.usefixtures("open_loopback")
+def test_send__server_that_hangs_up_while_we_send__fails() -> None:
+    with listen(reset, read=lambda connection: connection.recv(10)) as listener:
+        with pytest.raises(ProviderFailedError) as caught:
+            call(f"http://127.0.0.1:{listener.port}/", method="POST", body=bytes(64_000_000))
+        assert caught.type is ProviderFailedError
 
 
 @pytest.mark.parametrize(
