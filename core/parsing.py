@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -28,6 +29,7 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 Location = Literal["body", "query", "path", "header"]
 
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 _LONG_INTEGER = re.compile(r"(?<![0-9.eE+-])-?+[0-9]{19,}+(?![.eE])")
 
 _DEPTH = f"Nest arrays and objects at most {MAX_DEPTH} deep."
@@ -211,12 +213,12 @@ def _check_literally(text: str, where: Location) -> None:
         fits = len(literal) < 19 or INT64_MIN <= int(literal) <= INT64_MAX
         return 0 if fits else _Flaw(_INTEGER)
 
-    try:
-        # Floats are good already, and `len` is the cheapest thing to make of them.
-        tree = json.loads(text, object_pairs_hook=read_object, parse_int=read_integer, parse_float=len)
-    except RecursionError:
-        raise _malformed(_FlawError(_DEPTH), where) from None
-    _walk(tree, where)
+    # The standard library recurses, and what orjson dropped was not walked.
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(itertools.accumulate(1 if bracket in "[{" else -1 for bracket in brackets)) > MAX_DEPTH:
+        raise MalformedBodyError(_DEPTH, at=Parameter(where, ""))
+    # Floats are good already, and `len` is the cheapest thing to make of them.
+    _walk(json.loads(text, object_pairs_hook=read_object, parse_int=read_integer, parse_float=len), where)
 
 
 def _mark_repeated(pairs: list[tuple[str, Any]], members: dict[str, Any]) -> None:
@@ -242,7 +244,7 @@ class StrictJSONParser(BaseParser):
     ) -> Any:
         request = (parser_context or {}).get("request")
         declared = "" if request is None else str(request.META.get("CONTENT_LENGTH") or "")
-        length = int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 19 else None
+        length = int(declared[:19]) if declared.isascii() and declared.isdigit() else None
         if length is not None and length > self.limit:
             raise TooLargeError(_too_large(self.limit), at=Parameter("header", "Content-Length"))
         raw = self._read(stream)
