@@ -96,3 +96,29 @@ class JsonColumn(models.TextField[Any, Any]):
 
     def to_python(self, value: Any) -> Any:
         return value
+
+
+def wire_value(column: models.Field[Any, Any], value: Any) -> Any:
+    """A column's Python value as reading it through the plan gives it: instants and JSON as text."""
+    if value is None:
+        return None
+    if isinstance(column, InstantColumn):
+        return format_instant(value)
+    return orjson.dumps(value).decode() if isinstance(column, JsonColumn) else value
+
+
+def column_at(model: type[models.Model], path: str) -> models.Field[Any, Any]:
+    """The concrete column at a path such as `account__name`; a foreign key's column is its target's."""
+    *steps, last = path.split("__")
+    for step in steps:
+        model = model._meta.get_field(step).related_model  # type: ignore[assignment]
+    field: Any = model._meta.get_field(last)
+    return field.target_field if field.is_relation else field
+
+
+def wire_value_at(instance: models.Model, path: str) -> Any:
+    """The value at a path from an instance in memory, as the plan would read it."""
+    value: Any = instance
+    for step in path.split("__"):
+        value = getattr(value, step)
+    return wire_value(column_at(type(instance), path), value)

@@ -155,3 +155,25 @@ class ProviderTimeoutError(ProviderFailedError):
     status = 504
     slug = "provider-timeout"
     remedy = "Check that the provider is reachable, then try again."
+
+
+class MethodNotAllowedError(ProblemError):
+    status = 405
+    slug = "method-not-allowed"
+    remedy = "Use a method that the API docs show for this address."
+
+
+class UnavailableError(ProblemError):
+    """The database or another part the service needs did not answer in time."""
+
+    status = 503
+    slug = "unavailable"
+    remedy = "Try again in a moment."
+
+
+class InternalError(ProblemError):
+    """A bug. The log holds it under the request id."""
+
+    status = 500
+    slug = "internal-error"
+    remedy = "Report the request id to the operator of this service."

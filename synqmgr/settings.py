@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 from django.core.management.utils import get_random_secret_key
 
+from core.logs import configure
+
+django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
 env = environ.FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -18,6 +22,12 @@ ROOT_KEYS = env.str("SYNQMGR_ROOT_KEYS", default="")
 ROOT_KEY_FILE = Path(env.str("SYNQMGR_KEY_FILE", default=str(DATA_DIR / "root.keys")))
 OUTBOUND_ALLOW = env.list("SYNQMGR_OUTBOUND_ALLOW", default=[])  # networks in CIDR notation
 TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxies in front of the server
+METRICS_TOKEN = env.str("SYNQMGR_METRICS_TOKEN", default="")  # who may read /metrics; empty: this machine only
+EXPLICIT = {
+    name
+    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS")
+    if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
+}
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 DATABASE_POOL = env.int("SYNQMGR_DATABASE_POOL", default=8)  # PostgreSQL connections per process
 
@@ -28,6 +38,9 @@ SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default=get_random_secret_key())
 # Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
 # and the URL mount read this list.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("accounts",),
+    ("identity",),
+    ("organizations",),
     ("core",),
 )
 APPS = [app for floor in FLOORS for app in floor]
@@ -41,11 +54,27 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     *reversed(APPS),
 ]
+MIDDLEWARE = ["core.middleware.RequestMiddleware"]
 ROOT_URLCONF = "synqmgr.urls"
 WSGI_APPLICATION = "synqmgr.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ORGANIZATION_MODEL = "organizations.Organization"
+ACTIVITY_RECORDER = "core.logs.record_activity"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+APPEND_SLASH = False
+LOGGING_CONFIG = None
+configure(LOG_LEVEL)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["identity.tokens.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],  # core.views.ScopedViewSet decides
+    "DEFAULT_SCHEMA_CLASS": "core.schema.ResourceSchema",
+    "EXCEPTION_HANDLER": "core.problems.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+}
 
 # --- database ----------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}

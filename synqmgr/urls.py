@@ -1,5 +1,20 @@
-"""The URL mount."""
+"""The URL mount: every app's addresses under /v1, the probes, the metrics and the docs."""
 
-from django.urls import URLPattern, URLResolver
+from importlib import import_module
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+from core.metrics import metrics
+from core.routing import addresses
+
+_apps = [app for app in settings.APPS if find_spec(f"{app}.urls")]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(path("v1/", include(addresses(import_module(f"{app}.urls").routes))) for app in _apps),
+    path("metrics", metrics),
+]
+handler400 = "core.middleware.bad_request"
+handler404 = "core.middleware.not_found"
+handler500 = "core.middleware.server_error"

@@ -1,0 +1,1 @@
+"""For whom: the organization's customers. An account is no login."""

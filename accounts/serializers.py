@@ -1,0 +1,58 @@
+"""Accounts on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+
+from accounts.models import Account, AccountLabel, Environment
+from core.fields import EnumField, ListField, StringField
+from core.serializers import ResourceSerializer
+from identity.tokens.serializers import ProvisionedTokenRequestSerializer
+
+label_pattern = RegexValidator(r"\A[A-Za-z0-9_\-:.]{1,48}\Z", "must be 1 to 48 letters, digits, _, -, : and .")
+
+
+class AccountSerializer(ResourceSerializer):
+    """One of your customers, the tenant that owns integrations and credentials."""
+
+    environment = EnumField(Environment, default=Environment.PROD, help_text="`test` or `prod`; fixed once set.")
+    labels = ListField(child=StringField(max_length=48, validators=[label_pattern]), required=False, help_text="Your labels; roles and tokens can narrow by them.")
+    token = ProvisionedTokenRequestSerializer(
+        required=False, write_only=True, help_text="Asks for a token scoped to the new account."
+    )
+
+    class Meta(ResourceSerializer.Meta):
+        model = Account
+        fields = (
+            "name", "created_at", "updated_at", "id", "fullname", "organization_id", "environment", "labels", "token"
+        )  # fmt: skip
+        read_only = ("id", "organization_id", "created_at", "updated_at")
+        fixed = ("environment",)
+        optional = ("labels",)
+        create_only = ("token",)
+
+    def validate_labels(self, labels: list[str]) -> list[str]:
+        return list(dict.fromkeys(labels))
+
+    def create(self, validated_data: dict[str, Any]) -> Account:
+        validated_data.pop("token", None)
+        account: Account = super().create(validated_data)
+        index_labels(account)
+        return account
+
+    def update(self, instance: Account, validated_data: dict[str, Any]) -> Account:
+        before = list(instance.labels)
+        account: Account = super().update(instance, validated_data)
+        if account.labels != before:
+            AccountLabel.objects.filter(account=account).delete()
+            index_labels(account)
+        return account
+
+
+def index_labels(account: Account) -> None:
+    """Writes the rows that a search by label reads."""
+    rows = [AccountLabel(account=account, organization_id=account.organization_id, label=x) for x in account.labels]
+    if rows:
+        AccountLabel.objects.bulk_create(rows)

@@ -1,0 +1,160 @@
+"""The list protocol: limit, start_after, order, filter, total. Pages are found by key, never by offset."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
+from django.http import QueryDict
+
+from core.columns import column_at, is_id
+from core.errors import InvalidError, Parameter
+
+DEFAULT_LIMIT, MOST = 100, 1000
+MOST_ORDERS = 4
+Order = tuple[str, bool]  # (path, descending)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What a caller asks of a list, checked."""
+
+    limit: int = DEFAULT_LIMIT
+    start_after: str | None = None
+    order: tuple[Order, ...] = ()
+    filters: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+    total: bool = False
+
+
+class After(Func):
+    """`(a, b) > (x, y)`: rows strictly after a key, which an index on (a, b) answers at once."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, paths: Sequence[str], values: Sequence[Any], *, descending: bool) -> None:
+        super().__init__(*(F(path) for path in paths), *values)
+        self.half, self.operator = len(paths), "<" if descending else ">"
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+        parts = [compiler.compile(e) for e in self.source_expressions]
+        left = ", ".join(sql for sql, _ in parts[: self.half])
+        right = ", ".join(sql for sql, _ in parts[self.half :])
+        return f"(({left}) {self.operator} ({right}))", [p for _, params in parts for p in params]
+
+
+def seek(queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any]) -> QuerySet[Any, Any]:
+    """The rows strictly after a key under an order."""
+    fields = [(path, descending, _literal(queryset, path, value)) for (path, descending), value in zip(order, key, strict=True)]
+    if len({descending for _, descending, _ in fields}) == 1:
+        paths = [path for path, _, _ in fields]
+        return queryset.filter(After(paths, [v for _, _, v in fields], descending=fields[0][1]))
+    after, equal = Q(), Q()
+    for path, descending, value in fields:
+        after |= equal & Q(**{f"{path}__{'lt' if descending else 'gt'}": value})
+        equal &= Q(**{path: value})
+    path, descending, value = fields[0]
+    return queryset.filter(Q(**{f"{path}__{'lte' if descending else 'gte'}": value}) & after)
+
+
+def _literal(queryset: QuerySet[Any, Any], path: str, value: Any) -> Any:
+    return value if isinstance(value, Value) else Value(value, output_field=column_at(queryset.model, path))
+
+
+def read_list_request(
+    query: QueryDict, *, orders: Mapping[str, str], expands: Sequence[str], totals: bool
+) -> ListRequest:
+    """Reads a list's query. Whatever is not part of the protocol is refused by name."""
+    allowed = ["limit", "start_after", "order", "filter"] + ["expand"] * bool(expands) + ["total"] * totals
+    refuse_unknown(query, allowed)
+    return ListRequest(
+        limit=_read_limit(_single(query, "limit")),
+        start_after=_single(query, "start_after") or None,
+        order=_read_order(query.getlist("order"), orders),
+        filters=tuple(query.getlist("filter")),
+        expand=read_choices(query, "expand", expands),
+        total=_read_boolean(query, "total"),
+    )
+
+
+def refuse_unknown(query: QueryDict, allowed: Sequence[str]) -> None:
+    """Raises for a query parameter that an operation does not have."""
+    for name in query:
+        if name not in allowed:
+            takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+            raise InvalidError(f"the query parameter {name[:100]!r} is unknown here; {takes}",
+                               at=Parameter("query", name[:100]))
+
+
+def read_choices(query: QueryDict, name: str, choices: Sequence[str]) -> tuple[str, ...]:
+    """A repeatable parameter whose values come from a list."""
+    values = tuple(query.getlist(name))
+    for value in values:
+        if value not in choices:
+            raise InvalidError(f"`{name}` must be one of {', '.join(choices)}", at=Parameter("query", name, value[:200]))
+    return values
+
+
+def _single(query: QueryDict, name: str) -> str | None:
+    values = query.getlist(name)
+    if len(values) > 1:
+        raise InvalidError(f"`{name}` is given more than once", at=Parameter("query", name, [v[:200] for v in values[:5]]))
+    return values[0] if values else None
+
+
+def _read_limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):
+        raise InvalidError(f"`limit` must be a whole number from 1 to {MOST}", at=Parameter("query", "limit", text[:200]))
+    return int(text)
+
+
+def _read_boolean(query: QueryDict, name: str) -> bool:
+    text = _single(query, name)
+    if text not in (None, "true", "false"):
+        raise InvalidError(f"`{name}` must be true or false", at=Parameter("query", name, text[:200]))
+    return text == "true"
+
+
+def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order, ...]:
+    """`field`, `field[asc]` or `field[desc]`, any number of times, as paths and directions."""
+    if len(texts) > MOST_ORDERS:
+        raise InvalidError(f"`order` is given more than {MOST_ORDERS} times", at=Parameter("query", "order"))
+    order: list[Order] = []
+    for text in texts:
+        field, _, direction = text.partition("[")
+        if field not in orders or direction not in ("", "asc]", "desc]"):
+            raise InvalidError(
+                f"`order` must be one of {', '.join(orders)}, with [asc] or [desc] after it if you like",
+                at=Parameter("query", "order", text[:200]),
+            )
+        if all(orders[field] != path for path, _ in order):
+            order.append((orders[field], direction == "desc]"))
+    return tuple(order)
+
+
+def complete(order: Sequence[Order], *, default: str, unique: bool) -> tuple[Order, ...]:
+    """An order that leaves no ties: the default when none is asked for, and `id` last in the same direction.
+
+    `unique` says that no two rows of this list share the default column.
+    """
+    full = tuple(order) or ((default, False),)
+    if (unique and full[0][0] == default) or full[0][0] == "id":
+        return full[:1]
+    return full if any(path == "id" for path, _ in full) else (*full, ("id", full[-1][1]))
+
+
+def link_next(path: str, query: QueryDict, cursor: str) -> str:
+    """The `Link` header of a full page."""
+    pairs = [(name, value) for name, values in query.lists() if name != "start_after" for value in values]
+    return f'<{path}?{urlencode([*pairs, ("start_after", cursor)])}>; rel="next"'
+
+
+def cursor_condition(cursor: str) -> Q:
+    """The object a cursor names: by id when it looks like one, else by name."""
+    return Q(id=cursor) if is_id(cursor) else Q(name=cursor)

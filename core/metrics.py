@@ -1,0 +1,43 @@
+"""Metrics for Prometheus: requests by route, method and status, and how long they took."""
+
+from __future__ import annotations
+
+import os
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from core.crypto.hashing import same
+from core.errors import ForbiddenError
+from core.network import client_address
+
+REQUESTS = Counter("synqmgr_http_requests_total", "Requests answered.", ["method", "route", "status"])
+DURATION = Histogram(
+    "synqmgr_http_request_duration_seconds",
+    "Time from the first byte read to the answer built, in seconds.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+def observe(*, method: str, route: str, status: int, seconds: float) -> None:
+    """Counts one answered request. `route` is the pattern, never the path, so the number of series is bounded."""
+    REQUESTS.labels(method, route, str(status)).inc()
+    DURATION.labels(route).observe(seconds)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """`/metrics`: with the token of the settings, or from this machine when none is set."""
+    if settings.METRICS_TOKEN:
+        allowed = same(request.headers.get("Authorization", "").encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
+    else:
+        allowed = client_address(request) in ("127.0.0.1", "::1")
+    if not allowed:
+        raise ForbiddenError("metrics are for the operator: set SYNQMGR_METRICS_TOKEN and send it as a bearer token")
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,98 @@
+"""Around every request: its id, its log line, its metrics, safe headers, and problems for what DRF never sees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.core.handlers.wsgi import LimitedStream
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from core.columns import new_id
+from core.errors import MalformedBodyError, MethodNotAllowedError, NotFoundError
+from core.metrics import observe
+from core.network import client_address
+from core.problems import as_problem, problem_response
+
+log = structlog.get_logger("synqmgr.requests")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class RequestMiddleware:
+    """The outermost layer. It adds what every answer has, whoever made it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        request.request_id = new_id()  # type: ignore[attr-defined]
+        structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
+        try:
+            response = self.answer(request)
+            self.finish(request, response, time.perf_counter() - started)
+        finally:
+            structlog.contextvars.clear_contextvars()
+        return response
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in METHODS:
+            return problem_response(MethodNotAllowedError("the API does not take this method"), request)
+        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get("CONTENT_LENGTH"):
+            read_chunked(request)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse:
+        """Errors of views that are not DRF's."""
+        return problem_response(as_problem(exception), request)
+
+    @staticmethod
+    def finish(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+        for name, value in SAFE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not response.streaming and "Content-Length" not in response.headers:
+            response.headers["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]
+        response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        match = request.resolver_match
+        route = match.route if match else "unmatched"
+        observe(method=str(request.method), route=route, status=response.status_code, seconds=seconds)
+        log.info(
+            "request",
+            method=request.method,
+            path=request.path[:500],
+            route=route,
+            status=response.status_code,
+            ms=round(seconds * 1000, 2),
+            address=client_address(request),
+            agent=request.headers.get("User-Agent", "")[:200],
+        )
+
+
+def read_chunked(request: HttpRequest) -> None:
+    """Gives a body of unknown length a length, so that it is read like any other instead of being dropped."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    request.META["CONTENT_LENGTH"] = str(limit)
+    request._stream = LimitedStream(request.META["wsgi.input"], limit + 1)  # type: ignore[attr-defined]
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """handler404"""
+    return problem_response(NotFoundError("there is nothing at this address"), request)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """handler400: a host that is not allowed, a malformed query"""
+    return problem_response(MalformedBodyError("the request could not be read", detail=type(exception).__name__), request)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500"""
+    return problem_response(as_problem(RuntimeError("unhandled")), request)

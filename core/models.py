@@ -1,0 +1,59 @@
+"""Core's tables, and the base that every resource's table inherits."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from core.columns import IdColumn, InstantColumn, TextColumn, new_id
+from core.crypto.models import OrganizationKey, SystemKey
+from core.tenancy import TenantModel
+
+__all__ = ["OrganizationKey", "Resource", "SystemKey", "named_once", "sorted_by"]
+
+
+class Resource(TenantModel):
+    """What every resource has: an id, a name, a full name, an organization and its times."""
+
+    resource_type: ClassVar[str]  # the contract's noun, as problems name it
+    name_scope: ClassVar[tuple[str, ...]] = ("organization_id",)  # where a name is unique
+    reserved_names: ClassVar[frozenset[str]] = frozenset()  # words that its addresses use
+
+    id = IdColumn(primary_key=True, default=new_id)
+    organization = models.ForeignKey(
+        settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", db_index=False, editable=False
+    )
+    name = TextColumn(max_length=255)
+    fullname = TextColumn(max_length=255)
+    created_at = InstantColumn(default=timezone.now, editable=False)
+    updated_at = InstantColumn(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.resource_type} {self.name} ({self.id})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.updated_at = self.created_at
+        super().save(*args, **kwargs)
+
+    def touch(self) -> None:
+        """Moves `updated_at` on, always forward: it is the optimistic lock and the ETag."""
+        self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
+
+
+def named_once(table: str, *scope: str) -> models.UniqueConstraint:
+    """The constraint that makes a name unique in its scope."""
+    return models.UniqueConstraint(fields=[*(scope or ("organization",)), "name"], name=f"{table}_name_once")
+
+
+def sorted_by(table: str, *columns: str) -> list[models.Index]:
+    """One index for each declared order, so that a page costs the same wherever it starts."""
+    return [models.Index(fields=list(dict.fromkeys(["organization", column, "id"])), name=f"{table}_by_{column}") for column in columns]
+

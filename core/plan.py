@@ -1,0 +1,138 @@
+"""The read plan: a serializer compiled into the columns to select and one encoder from a row to JSON.
+
+Reading makes no model instance and runs no serializer. `tests/contract` proves that a plan and its
+serializer say the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+from django.db import connection, models
+from django.db.models import F, Func, QuerySet
+from rest_framework import serializers
+
+from core.columns import IdColumn, InstantColumn, JsonColumn, column_at, wire_value_at
+from core.fields import ComputedField
+from core.prepared import Prepared
+
+Row = tuple[Any, ...]
+
+
+class WireText(Func):
+    """A column in the text the wire shows, made by the database. SQLite stores that text already."""
+
+    POSTGRESQL = {
+        IdColumn: "%(expressions)s::text",
+        InstantColumn: """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    }
+
+    def __init__(self, path: str, kind: type[models.Field[Any, Any]]) -> None:
+        super().__init__(F(path), output_field=models.TextField())
+        self.kind = kind
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template=self.POSTGRESQL[self.kind])
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="%(expressions)s")
+
+
+class Column:
+    """One selected column: its path, and how its value goes to the wire."""
+
+    def __init__(self, model: type[models.Model], path: str) -> None:
+        self.path = path
+        self.field = column_at(model, path)
+        self.kind = next((k for k in (IdColumn, InstantColumn) if isinstance(self.field, k)), None)
+        self.decode: Callable[[Any], Any] | None = None
+        if isinstance(self.field, JsonColumn):
+            self.decode = orjson.Fragment
+
+    def expression(self) -> Any:
+        return F(self.path) if self.kind is None else WireText(self.path, self.kind)
+
+
+class Member:
+    """One member of the representation: a column as it is, or computed from several."""
+
+    def __init__(self, name: str, columns: list[Column], encode: Callable[..., Any] | None, at: int) -> None:
+        self.name, self.columns, self.encode = name, columns, encode
+        self.start, self.stop = at, at + len(columns)
+
+
+class ReadPlan:
+    """What a serializer shows, as columns and an encoder."""
+
+    def __init__(self, serializer_class: type[serializers.ModelSerializer[Any]]) -> None:
+        self.model = serializer_class.Meta.model
+        self.members: list[Member] = []
+        at = 0
+        for name, field in serializer_class().fields.items():
+            if field.write_only or getattr(field, "expanded", False):
+                continue
+            computed = isinstance(field, ComputedField)
+            paths = field.columns if computed else (field.source.replace(".", "__"),)
+            columns = [Column(self.model, path) for path in paths]
+            encode = field.encode if computed else columns[0].decode
+            self.members.append(Member(name, columns, encode, at))
+            at += len(columns)
+        self.columns = [column for member in self.members for column in member.columns]
+        self._names = [member.name for member in self.members]
+        self._direct = all(len(member.columns) == 1 for member in self.members)
+        self._encoded = [member for member in self.members if member.encode is not None]
+
+    def selecting(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        """A queryset narrowed to the plan's columns, in the plan's order."""
+        expressions = {f"c{i}": column.expression() for i, column in enumerate(self.columns)}
+        return queryset.values_list(*expressions.values())
+
+    def rows(self, queryset: QuerySet[Any, Any]) -> list[Row]:
+        """The rows of a queryset, as the driver gives them."""
+        return Prepared(self.selecting(queryset)).rows()
+
+    def row_of(self, instance: models.Model) -> Row:
+        """The row that selecting this instance would give."""
+        return tuple(wire_value_at(instance, column.path) for column in self.columns)
+
+    def encode(self, row: Row) -> dict[str, Any]:
+        """A row as the JSON object the wire shows; members without a value are left out."""
+        if self._direct:
+            shown = dict(zip(self._names, row, strict=True))
+            for member in self._encoded:
+                if shown[member.name] is not None:
+                    shown[member.name] = member.encode(shown[member.name])  # type: ignore[misc]
+        else:
+            shown = {
+                member.name: row[member.start]
+                if member.encode is None
+                else member.encode(*row[member.start : member.stop])
+                if len(member.columns) != 1 or row[member.start] is not None
+                else None
+                for member in self.members
+            }
+        return {name: value for name, value in shown.items() if value is not None} if None in shown.values() else shown
+
+    def encode_instance(self, instance: models.Model) -> dict[str, Any]:
+        return self.encode(self.row_of(instance))
+
+    def document(self, instance: models.Model) -> dict[str, Any]:
+        """The representation as plain values, for patching and comparing."""
+        shown: dict[str, Any] = orjson.loads(orjson.dumps(self.encode_instance(instance)))
+        return shown
+
+
+@functools.cache
+def plan_of(serializer_class: type[serializers.ModelSerializer[Any]]) -> ReadPlan:
+    """The plan of a serializer class, compiled once."""
+    return ReadPlan(serializer_class)
+
+
+def in_batches(values: Iterable[Any]) -> list[list[Any]]:
+    """Splits values so that one statement never has more parameters than SQLite takes."""
+    distinct = sorted(set(values))
+    size = min(500, connection.features.max_query_params or 500)
+    return [distinct[i : i + size] for i in range(0, len(distinct), size)]

@@ -1,0 +1,53 @@
+"""Statements compiled once: the ORM writes the SQL, later calls only fill in the values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from django.db import connection, models
+from django.db.models import Value
+
+_LARGEST = 512  # shapes kept; a shape holds no caller's text, so this is never reached in practice
+_prepared: dict[Hashable, Prepared] = {}
+
+
+class Slot(Value):
+    """A named place for a value in a query that is compiled before the value is known."""
+
+    def __init__(self, name: str, output_field: models.Field[Any, Any]) -> None:
+        super().__init__(name, output_field=output_field)
+        self.column = output_field
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [self]
+
+    def bind(self, value: Any) -> Any:
+        return self.column.get_db_prep_value(value, connection)
+
+
+class Prepared:
+    """The SQL of one queryset and where its values go."""
+
+    __slots__ = ("parameters", "sql")
+
+    def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
+        self.sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
+        self.parameters = list(parameters)
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Runs the statement. Values come as the database driver gives them, without conversion."""
+        bound = [p.bind(values[p.value]) if isinstance(p, Slot) else p for p in self.parameters]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, bound)
+            return cursor.fetchall()
+
+
+def prepared(shape: Hashable, build: Callable[[], models.QuerySet[Any, Any]]) -> Prepared:
+    """The statement of a shape, compiled at its first use. `build` uses `Slot`s for whatever varies."""
+    statement = _prepared.get(shape)
+    if statement is None:
+        statement = Prepared(build())
+        if len(_prepared) < _LARGEST:
+            _prepared[shape] = statement
+    return statement

@@ -1,0 +1,109 @@
+"""Problems on the wire: the one function that builds the shape, and the one exception handler."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.db import DatabaseError, IntegrityError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.request import RawPostDataException, UnreadablePostError
+from rest_framework import exceptions as drf
+
+from core import errors
+from core.columns import format_instant
+from core.errors import ABSENT, ProblemError
+
+log = structlog.get_logger("synqmgr.problems")
+
+
+def context_of(error: ProblemError) -> dict[str, Any] | None:
+    """Where a problem is and what it speaks of; None when neither is known."""
+    context: dict[str, Any] = {}
+    if error.at is not None:
+        context["parameter"] = {"id": error.at.id, "location": error.at.location}
+        if error.at.value is not ABSENT:
+            context["parameter"]["value"] = error.at.value
+    if error.related:
+        context["resources"] = [{"type": r.type, "id": r.id, "rel": r.rel} for r in error.related]
+    return context or None
+
+
+def _details(error: ProblemError) -> dict[str, Any]:
+    shown = {
+        "message": error.message,
+        "detail": error.detail or None,
+        "remediation": error.remediation,
+        "context": context_of(error),
+        "type": f"/problems/{error.slug}",
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def build_problem(error: ProblemError, request_id: str) -> dict[str, Any]:
+    """The `Problem` of the contract."""
+    problem = _details(error) | {
+        "occurred_at": format_instant(dt.datetime.now(dt.UTC)),
+        "status": error.status,
+        "instance": f"urn:uuid:{request_id}",
+    }
+    if error.causes:
+        problem["cause"] = [_details(cause) for cause in error.causes[:100]]
+    return problem
+
+
+def problem_response(error: ProblemError, request: HttpRequest) -> HttpResponse:
+    """A problem as a response."""
+    body = orjson.dumps(build_problem(error, getattr(request, "request_id", "")), default=str)
+    response = HttpResponse(body, content_type="application/problem+json", status=error.status)
+    for name, value in error.headers.items():
+        response[name] = value
+    if isinstance(error, errors.UnauthenticatedError):
+        response["WWW-Authenticate"] = 'Bearer realm="synqmgr"'
+    return response
+
+
+def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - one line a kind
+    """Any exception as the problem it amounts to."""
+    match error:
+        case ProblemError():
+            return error
+        case Http404() | ObjectDoesNotExist() | drf.NotFound():
+            return errors.NotFoundError("there is nothing at this address")
+        case drf.MethodNotAllowed():
+            return errors.MethodNotAllowedError("this address does not take this method")
+        case drf.UnsupportedMediaType():
+            return errors.UnsupportedMediaTypeError("the body's media type is not one the API reads")
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return errors.UnauthenticatedError("the request carries no valid token")
+        case drf.PermissionDenied() | PermissionDenied():
+            return errors.ForbiddenError("the token does not grant this operation")
+        case RequestDataTooBig():
+            return errors.TooLargeError("the body is larger than 256 KiB")
+        case drf.ParseError() | UnreadablePostError() | RawPostDataException() | SuspiciousOperation():
+            return errors.MalformedBodyError("the request could not be read")
+        case drf.ValidationError() | ValidationError():
+            return errors.InvalidError("the request breaks a rule of the API", detail=str(error)[:500])
+        case IntegrityError():
+            return errors.ConflictError("another request changed the same objects at the same time")
+        case OperationalError():
+            log.error("database_unavailable", error=str(error))
+            return errors.UnavailableError("the database did not answer in time", headers={"Retry-After": "1"})
+        case _:
+            log.error("unhandled_error", exc_info=error, database=isinstance(error, DatabaseError))
+            return errors.InternalError("the service failed to handle this request")
+
+
+def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """DRF's exception handler: the one place where errors become answers."""
+    return problem_response(as_problem(error), context["request"]._request)

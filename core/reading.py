@@ -1,0 +1,163 @@
+"""Reading through the plan: one object, a page, a count, objects by id. Everything is in the scope in force."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import models
+from django.db.models import QuerySet
+
+from core.columns import column_at, is_id
+from core.errors import InvalidError, NotFoundError, Parameter
+from core.filters import ResourceFilterSet, apply_filters
+from core.listing import ListRequest, Order, complete, cursor_condition, seek
+from core.plan import in_batches, plan_of
+from core.prepared import Prepared, Slot, prepared
+from core.serializers import ResourceSerializer
+from core.tenancy import Scope, condition, current_scope
+
+Fixed = Mapping[str, Any]  # column -> value: the equalities an address adds, such as the account
+_LONGEST_IDENTIFIER = 255
+_FIRST_ID, _LAST_ID = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+class Reader:
+    """Reads the representations of one serializer."""
+
+    def __init__(self, serializer_class: type[ResourceSerializer]) -> None:
+        self.plan = plan_of(serializer_class)
+        self.model: Any = self.plan.model
+
+    def rows_in(self, scope: Scope, fixed: Fixed) -> QuerySet[Any, Any]:
+        queryset: QuerySet[Any, Any] = self.model._base_manager.filter(condition(self.model, scope))
+        return queryset.filter(**fixed) if fixed else queryset
+
+    def _slot(self, name: str, path: str) -> Slot:
+        return Slot(name, column_at(self.model, path))
+
+    def _slotted(self, fixed: Fixed) -> tuple[Scope, dict[str, Slot]]:
+        organization_id = self._slot("organization_id", self.model.tenant_column.removesuffix("_id"))
+        return Scope(organization_id), {path: self._slot(path, path) for path in fixed}
+
+    def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
+        """The object with this id or name, or the one way to say that it is not there."""
+        scope = current_scope()
+        column = "id" if is_id(identifier) else "name"
+        if len(identifier) > _LONGEST_IDENTIFIER or "\x00" in identifier:
+            raise missing(self.model, identifier)
+
+        def build() -> QuerySet[Any, Any]:
+            slotted, equal = self._slotted(fixed)
+            return self.plan.selecting(self.rows_in(slotted, {**equal, column: self._slot("identifier", column)}))
+
+        if scope.narrowing:
+            rows = self.plan.rows(self.rows_in(scope, {**fixed, column: identifier}))
+        else:
+            statement = prepared((self.plan, "one", column, *fixed), build)
+            rows = statement.rows(organization_id=scope.organization_id, identifier=identifier, **fixed)
+        if not rows:
+            raise missing(self.model, identifier)
+        return self.plan.encode(rows[0])
+
+    def page(
+        self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet], *, unique: bool
+    ) -> list[dict[str, Any]]:
+        """One page of a list, in order."""
+        scope = current_scope()
+        order = complete(asked.order, default="name", unique=unique)
+        key = self._key_of(asked.start_after, order, scope, fixed) if asked.start_after else None
+        if scope.narrowing or asked.filters:
+            queryset = apply_filters(self.rows_in(scope, fixed), filterset, list(asked.filters))
+            rows = Prepared(self._ordered(queryset, order, key, asked.limit)).rows()
+            return [self.plan.encode(row) for row in rows]
+
+        def build() -> QuerySet[Any, Any]:
+            slotted, equal = self._slotted(fixed)
+            slots = key and [self._slot(f"key{i}", path) for i, (path, _) in enumerate(order)]
+            return self._ordered(self.rows_in(slotted, equal), order, slots, asked.limit)
+
+        statement = prepared((self.plan, "page", order, asked.limit, key is not None, *fixed), build)
+        keys = {f"key{i}": value for i, value in enumerate(key or ())}
+        rows = statement.rows(organization_id=scope.organization_id, **fixed, **keys)
+        return [self.plan.encode(row) for row in rows]
+
+    def _ordered(
+        self, queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any] | None, limit: int
+    ) -> QuerySet[Any, Any]:
+        if key is not None:
+            queryset = seek(queryset, order, key)
+        columns = [f"-{path}" if descending else path for path, descending in order]
+        return self.plan.selecting(queryset).order_by(*columns)[:limit]
+
+    def _key_of(self, cursor: str, order: Sequence[Order], scope: Scope, fixed: Fixed) -> Sequence[Any]:
+        """The sort key of the object a cursor names."""
+        at = Parameter("query", "start_after", cursor[:200])
+        if "\x00" in cursor or len(cursor) > _LONGEST_IDENTIFIER:
+            raise InvalidError("`start_after` is neither a name nor an id", at=at)
+        leads = order[0][0] == "name" and [path for path, _ in order[1:]] in ([], ["id"])
+        if leads and len(order) == 1 and not is_id(cursor):
+            return [cursor]
+        found = list(
+            self.rows_in(scope, fixed).filter(cursor_condition(cursor)).values_list(*[path for path, _ in order])[:2]
+        )
+        if len(found) == 1:
+            return list(found[0])
+        if found:
+            raise InvalidError(
+                f"several objects of this list are named {cursor!r}",
+                at=at,
+                remediation="Give the last object's `id` as `start_after`, or follow the `Link` header.",
+            )
+        if leads:
+            return self._after_name(cursor, order)
+        raise InvalidError(
+            f"`start_after` names {cursor!r}, which is not there any more, so its place under this order is unknown",
+            at=at,
+            remediation="Start again from the first page, or order by name.",
+        )
+
+    @staticmethod
+    def _after_name(name: str, order: Sequence[Order]) -> Sequence[Any]:
+        """The key just past a name that is gone: only `id` can follow it, see `complete`."""
+        return [name, *(_FIRST_ID if descending else _LAST_ID for _, descending in order[1:])]
+
+    def count(self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet]) -> int:
+        """How many objects the list has, filters applied."""
+        queryset = self.rows_in(current_scope(), fixed)
+        return apply_filters(queryset, filterset, list(asked.filters)).count()
+
+    def by_id(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Objects by id, as far as the scope sees them."""
+        found: dict[str, dict[str, Any]] = {}
+        for batch in in_batches(ids):
+            for row in self.plan.rows(self.rows_in(current_scope(), {"id__in": batch})):
+                shown = self.plan.encode(row)
+                found[shown["id"]] = shown
+        return found
+
+
+@functools.cache
+def reader_of(serializer_class: type[ResourceSerializer]) -> Reader:
+    """The reader of a serializer class, made once."""
+    return Reader(serializer_class)
+
+
+def missing(model: type[models.Model], identifier: str) -> NotFoundError:
+    """The one answer for an object that is not there or not yours."""
+    noun = getattr(model, "resource_type", "object").replace("_", " ")
+    return NotFoundError(f"there is no {noun} {identifier[:200]!r}")
+
+
+def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None, *, lock: bool = False) -> Any:
+    """The row with this id or name in scope, locked for a change if asked, or `NotFoundError`."""
+    queryset: Any = model._default_manager.filter(**(fixed or {}))
+    if lock:
+        queryset = queryset.select_for_update(of=("self",))
+    column = "id" if is_id(identifier) else "name"
+    valid = len(identifier) <= _LONGEST_IDENTIFIER and "\x00" not in identifier
+    instance = queryset.filter(**{column: identifier}).first() if valid else None
+    if instance is None:
+        raise missing(model, identifier)
+    return instance

@@ -1,0 +1,142 @@
+"""Tenancy: the organization and narrowing in scope, and the managers that refuse to work without one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeVar
+
+from django.db import models
+from django.db.models import Q
+
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class NoScopeError(RuntimeError):
+    """A tenant's table was queried outside every scope: a bug, never an answer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The part of an organization that a principal may touch. `None` leaves a dimension open.
+
+    `labels` is a list of sets: an account passes when it carries a label of every set.
+    """
+
+    accounts: frozenset[str] | None = None
+    environments: frozenset[str] | None = None
+    categories: frozenset[str] | None = None
+    labels: tuple[frozenset[str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != EVERYTHING
+
+    def and_also(self, other: Narrowing) -> Narrowing:
+        """What passes both."""
+
+        def both(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] | None:
+            return b if a is None else a if b is None else a & b
+
+        return Narrowing(
+            accounts=both(self.accounts, other.accounts),
+            environments=both(self.environments, other.environments),
+            categories=both(self.categories, other.categories),
+            labels=tuple(dict.fromkeys(self.labels + other.labels)),
+        )
+
+
+EVERYTHING = Narrowing()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scope:
+    """One organization, narrowed or not. `organization_id` is None only for code that says why it is unscoped."""
+
+    organization_id: Any
+    narrowing: Narrowing = EVERYTHING
+
+
+_scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
+
+
+def current_scope() -> Scope:
+    """The scope in force; raises when there is none."""
+    scope = _scope.get()
+    if scope is None:
+        raise NoScopeError("no organization in scope: open one with core.tenancy.scoped(...)")
+    return scope
+
+
+@contextlib.contextmanager
+def scoped(scope: Scope | None) -> Iterator[None]:
+    """Puts a scope in force (or, with None, takes the one in force away)."""
+    token = _scope.set(scope)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@contextlib.contextmanager
+def unscoped(why: str) -> Iterator[None]:
+    """The one loud escape: every organization's rows are visible. `why` is for the reader and the test of callers."""
+    if not why:
+        raise ValueError("say why every organization's rows must be visible")
+    with scoped(Scope(None)):
+        yield
+
+
+def enter(scope: Scope) -> None:
+    """Sets the scope of the request in progress; `scoped(None)` around the request takes it back."""
+    _scope.set(scope)
+
+
+def condition(model: type[models.Model], scope: Scope) -> Q:
+    """The rows of a tenant table that a scope sees, as one condition."""
+    if scope.organization_id is None:
+        return Q()
+    q = Q(**{getattr(model, "tenant_column", "organization_id"): scope.organization_id})
+    narrowing, paths = scope.narrowing, getattr(model, "narrowed_by", {})
+    if not narrowing or not paths:
+        return q
+    for dimension in ("accounts", "environments", "categories"):
+        allowed, path = getattr(narrowing, dimension), paths.get(dimension)
+        if allowed is not None and path is not None:
+            q &= Q(**{f"{path}__in": sorted(allowed)})
+    if "labels" in paths:
+        for labels in narrowing.labels:
+            carrying = model._base_manager.filter(**{f"{paths['labels']}__in": sorted(labels)})
+            q &= Q(pk__in=carrying.values("pk"))
+    return q
+
+
+class TenantManager(models.Manager[M]):
+    """Sees the rows of the scope in force only."""
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        scope = current_scope()
+        return super().get_queryset().filter(condition(self.model, scope))
+
+
+class TenantModel(models.Model):
+    """Base of every tenant table: the organization comes from the scope, and reads need one."""
+
+    tenant_column: ClassVar[str] = "organization_id"
+    # Dimension of a narrowing -> path to it. What is left out is not narrowed.
+    narrowed_by: ClassVar[dict[str, str]] = {}
+
+    objects: ClassVar[TenantManager[Any]] = TenantManager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        scope = current_scope()
+        mine = getattr(self, self.tenant_column)
+        if mine is None:
+            setattr(self, self.tenant_column, scope.organization_id)
+        elif scope.organization_id not in (None, mine):
+            raise NoScopeError("a row of one organization cannot be saved in the scope of another")
+        super().save(*args, **kwargs)

@@ -1,0 +1,251 @@
+"""The base viewsets: authentication, permission, scope, and the verbs every resource has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import orjson
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
+from rest_framework import viewsets
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+
+from core import activity
+from core.columns import format_instant
+from core.errors import ForbiddenError, MalformedBodyError, Parameter, ProblemError, UnauthenticatedError
+from core.filters import ResourceFilterSet
+from core.listing import link_next, read_list_request, refuse_unknown
+from core.models import Resource
+from core.parsing import PatchParser, StrictJSONParser
+from core.patch import apply_patch
+from core.permissions import Principal
+from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
+from core.reading import Reader, find, reader_of
+from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
+from core.tenancy import enter, scoped
+
+VERBS = {
+    "list": "list",
+    "create": "create",
+    "retrieve": "get",
+    "update": "update",
+    "partial_update": "patch",
+    "destroy": "delete",
+}
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """The API speaks JSON, whatever `Accept` says."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        return next((p for p in parsers if request.content_type.partition(";")[0].strip() == p.media_type), None)
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], "application/json"
+
+
+class ScopedViewSet(viewsets.ViewSet):
+    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
+
+    resource: ClassVar[str]  # the permission table's name of what is acted on
+    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
+    surface: ClassVar[str] = "management"
+    parser_classes = [StrictJSONParser, PatchParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = AlwaysJson
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    request: Request
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        with scoped(None):
+            return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        principal = request.user
+        if not isinstance(principal, Principal):
+            raise UnauthenticatedError("the request carries no token")
+        if self.action is None:
+            raise MethodNotAllowed(str(request.method))
+        self.principal = principal
+        if principal.surface != self.surface or not principal.allows(self.resource, self.verb):
+            self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
+            raise refused
+        enter(principal.scope)
+
+    @property
+    def verb(self) -> str:
+        return VERBS.get(self.action) or self.verbs[self.action]
+
+    def record(self, outcome: ProblemError | None = None, object_id: str = "") -> None:
+        """Tells the recorder of a change or a refused one; reads are not news."""
+        if self.request.method in ("GET", "HEAD"):
+            return
+        activity.record(
+            activity.Activity(
+                resource=self.resource,
+                verb=self.verb,
+                object_id=object_id,
+                token_id=self.principal.token_id,
+                organization_id=self.principal.scope.organization_id,
+                outcome="done" if outcome is None else outcome.slug,
+            )
+        )
+
+    def body(self) -> Any:
+        """The request's body, which must be there."""
+        if self.request.data is None:
+            raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
+        return self.request.data
+
+    @staticmethod
+    def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+        return HttpResponse(
+            orjson.dumps(content), content_type="application/json", status=status, headers=dict(headers or {})
+        )
+
+
+class ResourceViewSet(ScopedViewSet):
+    """list, create, get, update, patch and delete of one resource."""
+
+    serializer_class: ClassVar[type[ResourceSerializer]]
+    filterset_class: ClassVar[type[ResourceFilterSet]] = ResourceFilterSet
+    orders: ClassVar[dict[str, str]] = {"name": "name", "fullname": "fullname", "created_at": "created_at",
+                                        "updated_at": "updated_at", "id": "id"}  # fmt: skip
+    expands: ClassVar[dict[str, tuple[str, ...]]] = {}  # value of `expand` -> members it fills
+    expansions: ClassVar[dict[str, type[ResourceSerializer]]] = {}  # member -> its serializer; its id is `<member>_id`
+    actions: ClassVar[tuple[str, ...]] = tuple(VERBS)  # what the router offers
+    singleton = False  # one object at the address itself, without an id
+    lookup_url_kwarg: ClassVar[str] = "id"
+    lookup_value_converter = "str"
+    totals = True
+    unique_names = True  # whether no two objects of one list share a name
+
+    @property
+    def reader(self) -> Reader:
+        return reader_of(self.serializer_class)
+
+    def fixed(self) -> dict[str, Any]:
+        """The equalities that the address adds, such as the account that owns a list."""
+        return {}
+
+    def filtered_list(self) -> HttpResponse:
+        query = self.request.query_params
+        asked = read_list_request(query, orders=self.orders, expands=list(self.expands), totals=self.totals)
+        fixed = self.fixed()
+        shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
+        headers = {}
+        if len(shown) == asked.limit:
+            cursor = shown[-1]["name" if self.unique_names else "id"]
+            headers["Link"] = link_next(self.request.path, query, cursor)
+        self.expand(shown, asked.expand)
+        content: dict[str, Any] = {"result": shown}
+        if asked.total:
+            content["total"] = self.reader.count(asked, fixed, self.filterset_class)
+        return self.json(content, headers=headers)
+
+    def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
+        """Fills the members that `expand` asks for: one query each, whatever the page's size."""
+        for member in dict.fromkeys(member for value in asked for member in self.expands[value]):
+            related = reader_of(self.expansions[member]).by_id([s[f"{member}_id"] for s in shown if f"{member}_id" in s])
+            for each in shown:
+                if (found := related.get(each.get(f"{member}_id", ""))) is not None:
+                    each[member] = found
+
+    def list(self, request: Request, **kwargs: str) -> HttpResponse:
+        return self.filtered_list()
+
+    def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        shown = self.reader.one(self.identifier(), self.fixed())
+        tag = entity_tag(shown["updated_at"])
+        if is_unchanged(request.headers, tag):
+            return HttpResponse(status=304, headers={"ETag": tag})
+        return self.json({"result": shown}, headers={"ETag": tag})
+
+    def create(self, request: Request, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
+        with transaction.atomic():
+            instance, content = self.perform_create(serializer)
+            self.refuse_outside(instance)
+            self.record(object_id=instance.pk)
+        return self.json(content, headers={"ETag": self.tag(instance)})
+
+    def update(self, request: Request, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        body = self.body()
+        return self.change(lambda instance: body)
+
+    def partial_update(self, request: Request, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        operations = self.body()
+        return self.change(lambda instance: self.patched(self.document(instance), operations))
+
+    def destroy(self, request: Request, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        with transaction.atomic():
+            instance = self.locked()
+            self.perform_destroy(instance)
+            self.record(object_id=instance.pk)
+        return HttpResponse(status=204)
+
+    # --- what a resource may say differently -------------------------------------------------------
+
+    def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        """Saves a new object; gives it and the answer's content."""
+        instance = serializer.save()
+        return instance, {"result": self.reader.plan.encode_instance(instance)}
+
+    def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        """Saves a change; gives the object and the answer's content."""
+        instance = serializer.save()
+        return instance, {"result": self.reader.plan.encode_instance(instance)}
+
+    def perform_destroy(self, instance: Any) -> None:
+        instance.delete()
+
+    def patched(self, document: dict[str, Any], operations: Any) -> dict[str, Any]:
+        """A patch applied to what GET shows."""
+        return apply_patch(document, operations, read_only=read_only_names(self.serializer_class))
+
+    def document(self, instance: Any) -> dict[str, Any]:
+        """What a patch is applied to."""
+        return self.reader.plan.document(instance)
+
+    # --- shared steps ------------------------------------------------------------------------------
+
+    def identifier(self) -> str:
+        return str(self.kwargs[self.lookup_url_kwarg])
+
+    def context(self) -> dict[str, Any]:
+        return {"view": self}
+
+    def locked(self) -> Any:
+        """The object of the address, locked for a change that its `If-Match` allows."""
+        instance = find(self.reader.model, self.identifier(), self.fixed(), lock=True)
+        refuse_unless_matching(self.request.headers, self.tag(instance))
+        return instance
+
+    def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
+        """Replaces the object of the address by a body, all or nothing."""
+        with transaction.atomic():
+            before = self.locked()
+            serializer = in_mode(self.serializer_class, "update")(before, data=body_of(before), context=self.context())
+            instance, content = self.perform_update(validated(serializer))
+            self.refuse_outside(instance)
+            self.record(object_id=instance.pk)
+        return self.json(content, headers={"ETag": self.tag(instance)})
+
+    def refuse_outside(self, instance: Any) -> None:
+        """Undoes a change that would put the object where its author cannot reach."""
+        if self.principal.scope.narrowing and not self.reader.model.objects.filter(pk=instance.pk).exists():
+            raise ForbiddenError("the object would lie outside the part of the organization that the token is good for")
+
+    @staticmethod
+    def tag(instance: Any) -> str:
+        return entity_tag(format_instant(instance.updated_at))

@@ -1,0 +1,1 @@
+"""Who may act: tokens and the permission sets they carry."""

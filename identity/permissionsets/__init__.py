@@ -1,0 +1,1 @@
+"""Permission sets: which verbs of which resource a token may use."""

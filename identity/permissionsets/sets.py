@@ -1,0 +1,59 @@
+"""The permission sets, as one table. A change here changes `docs/access-matrix.txt`."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from core.permissions import Grants
+
+
+class Permissions(models.TextChoices):
+    """The sets' names, as the contract spells them."""
+
+    ADMINISTRATOR = "administrator"
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ACCOUNT_MANAGER = "account-manager"
+    CONNECT_UI = "connect-ui"
+    TOKEN_ISSUER = "token-issuer"  # noqa: S105 - a name, not a secret
+    MCP_INTEGRATIONS_USE_ONLY = "mcp-integrations-use-only"
+    MCP_MANAGEMENT = "mcp-management"
+    ACCOUNT_PROVISIONER = "account-provisioner"
+
+
+PROVISIONABLE = (Permissions.ACCOUNT_MANAGER, Permissions.CONNECT_UI, Permissions.TOKEN_ISSUER)
+
+_ALL = frozenset({"*"})
+_READ = frozenset({"list", "get"})
+_CATALOG = {"capabilities": _READ, "meta": _READ}
+
+PERMISSION_SETS: dict[str, Grants] = {
+    Permissions.ADMINISTRATOR: {"all": _ALL},
+    Permissions.VIEWER: {"all": frozenset({"read"}), **_CATALOG},
+    Permissions.MEMBER: {"auth": _ALL, "status": frozenset({"list", "get"}), **_CATALOG},
+    Permissions.ACCOUNT_MANAGER: {
+        "accounts": _ALL,
+        "credentials": _ALL,
+        "integrations": _ALL,
+        "integration_points": _READ,
+        "tokens": frozenset(
+            {"list", "get", "create", "create_integration", "delete", "reset", "rotate", "refresh", "remove_secondary"}
+        ),
+        **_CATALOG,
+    },
+    Permissions.CONNECT_UI: {
+        "accounts": frozenset({"get"}),
+        "credentials": frozenset({"create", "list", "get", "lookup", "delete"}),
+        "integrations": frozenset({"create", "verify", "list", "list_account", "get", "delete"}),
+        "integration_points": _READ,
+        **_CATALOG,
+    },
+    Permissions.TOKEN_ISSUER: {"tokens": frozenset({"create_integration"}), **_CATALOG},
+    Permissions.ACCOUNT_PROVISIONER: {
+        "accounts": frozenset({"create"}),
+        "tokens": frozenset({"provision"}),
+        **_CATALOG,
+    },
+    Permissions.MCP_INTEGRATIONS_USE_ONLY: {},
+    Permissions.MCP_MANAGEMENT: {},
+}

@@ -1,0 +1,1 @@
+"""Tokens: opaque bearer secrets, hashed at rest, scoped, in pairs."""

@@ -1,0 +1,173 @@
+"""Tokens on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.columns import is_id
+from core.durations import DurationField
+from core.fields import ComputedField, EnumField, IdField, InstantField, JsonObjectField, ListField, NameField, StringField
+from core.references import absent
+from core.serializers import ResourceSerializer, StrictSerializer
+from core.tenancy import current_scope
+from identity.permissionsets.sets import PROVISIONABLE, Permissions
+from identity.tokens.models import Token
+from identity.tokens.rights import ANY
+from identity.tokens.secrets import masked
+
+ENVIRONMENTS = ("test", "prod")
+
+
+class RoleOrganizationsSerializer(StrictSerializer):
+    """The organizations a token is good for: the caller's own, by id or as `*`."""
+
+    ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Organization ids, or `*` for all.")
+    labels = ListField(child=StringField(max_length=48), required=False, help_text="Organization labels.")
+
+    def validate_ids(self, ids: list[str]) -> list[str]:
+        return _refuse_absent([i for i in ids if i != current_scope().organization_id], ids, lambda wrong: wrong)
+
+
+class RoleAccountsSerializer(StrictSerializer):
+    """The accounts a token is good for. All that is given must pass."""
+
+    ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Account ids, or `*` for all.")
+    labels = ListField(
+        child=StringField(max_length=48), required=False, min_length=1, help_text="The account carries one of these."
+    )
+    environments = ListField(
+        child=EnumField(ENVIRONMENTS), required=False, min_length=1, help_text="The account is in one of these."
+    )
+
+    def validate_ids(self, ids: list[str]) -> list[str]:
+        return _refuse_absent(ids, ids, lambda given: absent("account", [i for i in given if is_id(i)]))
+
+
+def _refuse_absent(given: list[str], ids: list[str], find_absent: Any) -> list[str]:
+    named = [each for each in given if each != ANY]
+    wrong = {*find_absent(named), *(each for each in named if not is_id(each))}
+    if wrong:
+        message = {i: ["does not exist"] for i, each in enumerate(ids) if each in wrong}
+        raise serializers.ValidationError(message)
+    return ids
+
+
+class RoleIntegrationsSerializer(StrictSerializer):
+    """The categories of integrations a token is good for."""
+
+    categories = ListField(
+        child=StringField(max_length=64), min_length=1, help_text="Categories such as `ticketing`, or `*` for all."
+    )
+
+
+class ResourcesSerializer(StrictSerializer):
+    """The part of the organization a token is good for; what is left out is not restricted."""
+
+    organizations = RoleOrganizationsSerializer(required=False, help_text="Which organizations.")
+    accounts = RoleAccountsSerializer(required=False, help_text="Which accounts.")
+    integrations = RoleIntegrationsSerializer(required=False, help_text="Which integrations.")
+
+
+class AdhocRoleSerializer(serializers.Serializer[Any]):
+    """What a token grants."""
+
+    resources = ResourcesSerializer(help_text="Where.")
+    permission_set = EnumField(Permissions, help_text="Which verbs.")
+
+
+class PermissionSerializer(serializers.Serializer[Any]):
+    """Whose a token is and what it grants."""
+
+    role_binding = ListField(child=StringField(), required=False, help_text="Roles the token is bound to.")
+    adhoc_role = AdhocRoleSerializer(required=False, help_text="The token's own grant.")
+    resource_id = StringField(help_text="Id of the object the token belongs to.")
+    resource_type = StringField(help_text="`organization` or `integration`.")
+    parent_id = StringField(help_text="Id of the token this one was derived from; empty when there is none.")
+    id = IdField(help_text="Id of the token.")
+    organization_id = IdField(help_text="Id of the token's organization.")
+    root_organization_id = StringField(required=False, help_text="Id of the organization above, if there is one.")
+    member_id = StringField(help_text="Id of the member who acts through the token; empty when there is none.")
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """One secret of a token. Its text is shown once, when it is made; later reads show `sqm_<public id>_***`."""
+
+    secret = StringField(help_text="The bearer secret.")
+    expires = InstantField(help_text="When it stops working.")
+    permissions = PermissionSerializer(help_text="What it grants.")
+    claims = JsonObjectField(required=False, help_text="Additional claims.")
+
+
+class TokenPairSerializer(serializers.Serializer[Any]):
+    """An access secret and the refresh secret that renews it."""
+
+    access = TokenSerializer(help_text="Sent as the bearer token of requests.")
+    refresh = TokenSerializer(help_text="Sent as the bearer token of the refresh operation only.")
+
+
+@extend_schema_field(TokenPairSerializer)
+class PairField(ComputedField):
+    """A pair without its secrets."""
+
+    columns = ("pairs", "grants", "id", "organization_id", "owner_id", "owner_type", "parent_id", "member_id")
+
+    def __init__(self, slot: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slot = slot
+
+    def encode(self, *values: Any) -> Any:
+        pairs, grants, token_id, organization_id, owner_id, owner_type, parent_id, member_id = values
+        pair = orjson.loads(pairs).get(self.slot)
+        if pair is None:
+            return None
+        permissions = {
+            "adhoc_role": orjson.loads(grants)[0],
+            "resource_id": owner_id,
+            "resource_type": owner_type,
+            "parent_id": parent_id or "",
+            "id": token_id,
+            "organization_id": organization_id,
+            "member_id": member_id or "",
+        }
+        return {
+            kind: {"secret": masked(secret["id"]), "expires": secret["expires"], "permissions": permissions}
+            for kind, secret in pair.items()
+        }
+
+
+class RefreshTokenSerializer(ResourceSerializer):
+    """A token: a primary and sometimes a secondary pair of secrets."""
+
+    primary = PairField("primary", help_text="The pair in use.")
+    secondary = PairField("secondary", help_text="The pair before the last refresh or rotation, still good.")
+
+    class Meta(ResourceSerializer.Meta):
+        model = Token
+        fields = (
+            "name", "created_at", "updated_at", "id", "fullname", "member_id", "owner_id", "owner_type", "expires",
+            "token_ttl", "token_type", "primary", "secondary",
+        )  # fmt: skip
+        optional = ("member_id", "secondary")
+
+
+class ProvisionedTokenRequestSerializer(StrictSerializer):
+    """A token for the account being created, scoped to it by the server."""
+
+    permission_set = EnumField(PROVISIONABLE, help_text="What the token may do within the account.")
+    token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")
+    name = NameField(required=False, help_text="Unique short name of the token; its id if not given.")
+    fullname = StringField(required=False, help_text="Display name of the token.")
+
+
+class CreateTokenRequestSerializer(StrictSerializer):
+    """A new token, never with more rights than the one that asks for it."""
+
+    name = NameField(required=False, help_text="Unique short name; made from `fullname`, or the id, if not given.")
+    fullname = StringField(required=False, help_text="Display name; the name if not given.")
+    resources = ResourcesSerializer(help_text="The part of the organization the token is good for.")
+    permission_set = EnumField(Permissions, help_text="What the token may do there.")
+    token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")

@@ -1,0 +1,121 @@
+"""Issuing and ending tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+from django.db import transaction
+
+from core.columns import format_instant, new_id
+from core.crypto.hashing import keyed_hash
+from core.durations import parse_duration
+from core.errors import ForbiddenError
+from core.names import assign_name
+from core.permissions import Principal
+from core.tenancy import current_scope
+from identity.permissionsets.sets import PERMISSION_SETS
+from identity.tokens.models import Surface, Token, TokenOwnerType, TokenSecret, TokenType
+from identity.tokens.rights import narrowing_of_chain
+from identity.tokens.secrets import new_secret
+
+ADHOC_TTL = "24h"
+Pair = dict[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """What a new token is for."""
+
+    permission_set: str
+    resources: dict[str, Any] = dataclasses.field(default_factory=dict)
+    ttl: str = ADHOC_TTL  # of the access secret
+    refresh_ttl: str | None = None  # of the refresh secret; the same when not given
+    name: str | None = None
+    fullname: str | None = None
+    owner_type: TokenOwnerType = TokenOwnerType.ORGANIZATION
+    owner_id: str | None = None  # the organization in scope when not given
+    account_id: str | None = None
+    token_type: TokenType = TokenType.ADHOC
+    surface: Surface = Surface.MANAGEMENT
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A new token and, this once, the text of its secrets by kind."""
+
+    token: Token
+    secrets: dict[str, str]
+
+
+def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
+    """Makes a token with a primary pair. Its rights are its own and all of its parent's."""
+    own = {"permission_set": spec.permission_set, "resources": spec.resources}
+    grants = [own, *(link for link in (parent.grants if parent else []) if link != own)]
+    accounts = narrowing_of_chain(grants).accounts
+    now = dt.datetime.now(dt.UTC)
+    token = Token(
+        id=new_id(),
+        owner_type=spec.owner_type,
+        owner_id=spec.owner_id or current_scope().organization_id,
+        account_id=spec.account_id or (next(iter(accounts)) if accounts and len(accounts) == 1 else None),
+        member_id=parent.member_id if parent else None,
+        parent_id=parent.id if parent else None,
+        surface=spec.surface,
+        token_type=spec.token_type,
+        token_ttl=spec.ttl,
+        expires=_after(now, spec.refresh_ttl or spec.ttl),
+        grants=grants,
+    )
+    pair, secrets, rows = _new_pair(token, access_expires=_after(now, spec.ttl))
+    token.pairs = {"primary": pair}
+    with transaction.atomic():
+        assign_name(token, name=spec.name, fullname=spec.fullname)
+        token.save(force_insert=True)
+        for row in rows:
+            row.organization_id = token.organization_id
+        TokenSecret._base_manager.bulk_create(rows)
+    return IssuedToken(token, secrets)
+
+
+def _after(now: dt.datetime, ttl: str) -> dt.datetime:
+    duration = parse_duration(ttl)
+    if duration is None:
+        raise ValueError(f"{ttl!r} is not a duration")
+    return now + duration
+
+
+def _new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[str, str], list[TokenSecret]]:
+    """A primary pair: what is shown of it, its secrets, and its rows."""
+    pair: Pair = {}
+    secrets: dict[str, str] = {}
+    rows = []
+    for kind, expires in (("access", access_expires), ("refresh", token.expires)):
+        public_id, text = new_secret()
+        digest = keyed_hash(text)
+        rows.append(
+            TokenSecret(public_id=public_id, token=token, slot="primary", kind=kind, digest=digest, expires=expires)
+        )
+        pair[kind] = {"id": public_id, "expires": format_instant(expires)}
+        secrets[kind] = text
+    return pair, secrets, rows
+
+
+def refuse_wider(*, principal: Principal, permission_set: str) -> None:
+    """Raises when a permission set holds a verb that the principal lacks."""
+    for resource, verbs in PERMISSION_SETS[permission_set].items():
+        for verb in verbs:
+            if not principal.allows(resource, verb):
+                raise ForbiddenError(
+                    f"a token cannot grant more than it has: {permission_set!r} holds {verb!r} on {resource!r}"
+                )
+
+
+def delete_token(*, token: Token) -> None:
+    """Ends a token at once, with every token that was derived from it."""
+    doomed, generation = {token.id}, [token.id]
+    while generation:
+        generation = list(Token._base_manager.filter(parent_id__in=generation).values_list("id", flat=True))
+        doomed.update(generation)
+    Token._base_manager.filter(id__in=doomed).delete()

@@ -1,0 +1,7 @@
+"""The organizations app's registration."""
+
+from django.apps import AppConfig
+
+
+class OrganizationsConfig(AppConfig):
+    name = "organizations"

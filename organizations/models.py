@@ -1,0 +1,71 @@
+"""The organization."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn, new_id
+from core.tenancy import TenantModel
+
+
+class OrganizationType(models.TextChoices):
+    ROOT = "root"
+    STANDARD = "standard"
+
+
+class OrganizationState(models.TextChoices):
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    POV = "pov"
+    PLG = "plg"
+
+
+class Organization(TenantModel):
+    """A tenant.
+
+    States: no state or `enabled` (works); `disabled` (every request is 402); `pov` (an evaluation, never
+    blocked by its `end_date`); `plg` (works until the end of its `end_date`, then as if disabled). Only the
+    operator changes them, with `manage.py`; any state may follow any other.
+    """
+
+    resource_type: ClassVar[str] = "sub_org"
+    tenant_column = "id"
+    name_scope: ClassVar[tuple[str, ...]] = ()
+    reserved_names: ClassVar[frozenset[str]] = frozenset()
+
+    id = IdColumn(primary_key=True, default=new_id)
+    name = TextColumn(max_length=255, unique=True)
+    fullname = TextColumn(max_length=255)
+    refresh_token_id = IdColumn(null=True)
+    organization_type = TextColumn(max_length=16, choices=OrganizationType.choices, default=OrganizationType.STANDARD)
+    contact = TextColumn(max_length=255, null=True, default=None)
+    reply_to = TextColumn(max_length=255, null=True, default=None)
+    picture = TextColumn(max_length=2048, null=True, default=None)
+    options = JsonColumn(null=True, default=None)
+    state = TextColumn(max_length=16, choices=OrganizationState.choices, null=True, default=None)
+    end_date = TextColumn(max_length=10, null=True, default=None)
+    created_at = InstantColumn(default=timezone.now, editable=False)
+    updated_at = InstantColumn(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"organization {self.name} ({self.id})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.updated_at = self.created_at
+        super().save(*args, **kwargs)
+
+    def touch(self) -> None:
+        """Moves `updated_at` on, always forward."""
+        self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
+
+
+def is_blocked(state: str | None, end_date: str | None, today: str) -> bool:
+    """Whether requests of an organization in this state are refused on this day (`YYYY-MM-DD`, UTC)."""
+    if state == OrganizationState.PLG:
+        return end_date is not None and today > end_date
+    return state == OrganizationState.DISABLED

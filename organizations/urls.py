@@ -1,0 +1,6 @@
+"""The organizations app's addresses."""
+
+from core.routing import Routes
+from organizations.views import OrganizationViewSet
+
+routes: Routes = [("organization", OrganizationViewSet)]
