@@ -62,12 +62,12 @@ def patch_value(document: Any, operations: Any, rules: Rules | None = None) -> A
     steps = [_read_operation(index, item) for index, item in enumerate(operations)]
     for step in steps:
         _check_rules(step, rules or Rules())
-    size = _measure(document)
     result = orjson.loads(orjson.dumps(document))  # the one copy; operations change it in place
-    budget = _Budget(size)
+    budget = _Budget(_measure(result))
     for step in steps:
         budget.charge(step, result)
         result = _apply(step, result)
+        budget.settle(step, result)
     return result
 
 
@@ -172,46 +172,41 @@ def _measure(value: Any) -> _Size:
 
 
 class _Budget:
-    """Charges each operation before it is done.
+    """What a patch may cost.
 
-    The document's size is followed from above: what removals free is counted only when the limit
-    comes near, by measuring anew. What operations bring in or compare is also limited in sum, so
-    that the work of a patch is that of a few documents, whatever it repeats.
+    All that its operations bring in or compare is charged before each is done and limited in sum,
+    so that the work is that of a few documents and no step can more than add one document's worth.
+    After each step the document must be within the limits, or no larger than it was. Its size is
+    followed from above and measured only when that comes near: removals are not counted.
     """
 
     def __init__(self, size: _Size) -> None:
         self.nodes, self.bytes = size.nodes, size.bytes
-        self.handled_nodes, self.handled_bytes = 0, 0
+        self.most_nodes, self.most_bytes = max(MAX_NODES, size.nodes), max(MAX_BYTES, size.bytes)
+        self.charged_nodes, self.charged_bytes = 0, 0
 
     def charge(self, step: _Operation, document: Any) -> None:
         if step.name == "remove":
             return
         brought = _measure(_brought_value(step, document))
-        self.handled_nodes += brought.nodes
-        self.handled_bytes += brought.bytes
-        if self.handled_nodes > MAX_NODES or self.handled_bytes > MAX_BYTES:
+        self.charged_nodes += brought.nodes
+        self.charged_bytes += brought.bytes
+        if self.charged_nodes > MAX_NODES or self.charged_bytes > MAX_BYTES:
             raise step.error("", "split the patch: it adds, copies, moves and compares too much in sum.")
         if step.name == "test":
             return
         if len(step.path.parts) + brought.depth > MAX_DEPTH:
             raise step.error("path", f"it would nest deeper than {MAX_DEPTH}.")
-        self._grow(step, document, brought)
+        self.nodes += brought.nodes
+        self.bytes += brought.bytes + len(orjson.dumps(step.path.path)) + 2  # the name, `:` and `,`
 
-    def _grow(self, step: _Operation, document: Any, brought: _Size) -> None:
-        name_bytes = len(orjson.dumps(step.path.parts[-1])) + 2 if step.path.parts else 0
-        nodes = 0 if step.name == "move" else brought.nodes
-        size = name_bytes + (0 if step.name == "move" else brought.bytes)
-        if self.nodes + nodes > MAX_NODES or self.bytes + size > MAX_BYTES:
-            now = _measure(document)
-            self.nodes, self.bytes = now.nodes, now.bytes
-            replaced = _replaced_value(step, document)
-            if replaced is not ABSENT:
-                lost = _measure(replaced)
-                nodes, size = nodes - lost.nodes, size - lost.bytes - name_bytes
-        if (nodes > 0 and self.nodes + nodes > MAX_NODES) or (size > 0 and self.bytes + size > MAX_BYTES):
+    def settle(self, step: _Operation, document: Any) -> None:
+        if self.nodes <= self.most_nodes and self.bytes <= self.most_bytes:
+            return
+        size = _measure(document)
+        self.nodes, self.bytes = size.nodes, size.bytes
+        if self.nodes > self.most_nodes or self.bytes > self.most_bytes:
             raise step.error("", f"the object would exceed {MAX_BYTES:,} bytes or {MAX_NODES:,} values.")
-        self.nodes += nodes
-        self.bytes += size
 
 
 def _brought_value(step: _Operation, document: Any) -> Any:
@@ -221,19 +216,3 @@ def _brought_value(step: _Operation, document: Any) -> Any:
     if value is ABSENT or isinstance(value, EndOfList):
         raise step.error("from", "the object has nothing there.")
     return value
-
-
-def _replaced_value(step: _Operation, document: Any) -> Any:
-    """What the operation overwrites, if it surely does."""
-    if step.name == "move":
-        return ABSENT  # the move itself may shift what the path leads to
-    if not step.path.parts:
-        return document
-    try:
-        parent, part = step.path.to_last(document)
-    except JsonPointerException:
-        return ABSENT  # the operation is about to fail
-    if isinstance(parent, dict):
-        return parent.get(part, ABSENT)
-    is_index = isinstance(parent, list) and isinstance(part, int) and part < len(parent)
-    return parent[part] if is_index and step.name == "replace" else ABSENT

@@ -7,6 +7,7 @@ import io
 import json
 import tracemalloc
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -19,8 +20,6 @@ from rest_framework.request import Request
 from core.errors import MalformedBodyError, ProblemError, TooLargeError
 from core.parsing import (
     EMPTY,
-    INT64_MAX,
-    INT64_MIN,
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
@@ -70,16 +69,12 @@ NOT_JSON = [
     [1e1.5] [0x1F] [1_000] [1a] [1e400] [-1e400] " ["a] ["a\"] ['a'] ["\x41"] ["\a"] ["\u12"] ["\u12G4"] ["\"
     ["\U0041"] ["\ud800"] ["\udc00"] ["\udc00\ud800"] ["\ud800\ud800"] ["\ud800x"] ["\ud800\n"]
     {"\ud800":1}""".split(),
-    *b'| |1 2|[1 2]|{"a" 1}|{"a":1 "b":2}|[1 000]|[1] // one|[/* */1]|[1]\x00|\x00[1]|[\x0c1]|[\x0b1]'.split(
+    *b'| |1 2|[1 2]|{"a" 1}|{"a":1 "b":2}|[1 000]|[1] // one|[/* */1]|[1]\x00|\x00[1]|[\x0c1]'.split(b"|"),
+    *b'["\n"]|["\t"]|["\x00"]|["\x1f"]|["\\\n"]|["\xff"]|["\xc0\xaf"]|["\xe0\x80\x80"]|["\x80"]'.split(b"|"),
+    *b'["\xf4\x90\x80\x80"]|["\xed\xa0\x80"]|["\xe9"]|\xef\xbb\xbf{}|\xef\xbb\xbf|[\xc2\xa01]'.split(b"|"),
+    *b'\xff\xfe[\x001\x00]\x00|[\x001\x00]\x00|["\xe2\x82"]|[\xe2\x81\xa01]|[\xef\xbc\x911]|[\x0b1]'.split(
         b"|"
     ),
-    *b'["\n"]|["\t"]|["\x00"]|["\x1f"]|["\\\n"]|["\xff"]|["\xc0\xaf"]|["\xe0\x80\x80"]|["\xed\xa0\x80"]'.split(
-        b"|"
-    ),
-    *b'["\xf4\x90\x80\x80"]|["\xe2\x82"]|["\x80"]|["\xe9"]|\xef\xbb\xbf{}|\xef\xbb\xbf|[\xc2\xa01]'.split(
-        b"|"
-    ),
-    *b"\xff\xfe[\x001\x00]\x00|[\x001\x00]\x00|[\xe2\x81\xa01]|[\xef\xbc\x911]".split(b"|"),
 ]
 MISPLACED = [
     (rb'{"a":1,"a":1}', "/a"),
@@ -91,11 +86,12 @@ MISPLACED = [
     (rb'{"n":18446744073709551616}', "/n"),
     (rb'{"n":[-9223372036854775809]}', "/n/0"),
     (rb'{"s":"a\u0000b"}', "/s"),
+    (rb'{"a":{"b\u0000":{"c":1}}}', "/a"),
 ]
 
 
 def test_cases__known_classes__are_all_there() -> None:
-    assert (len(VALID), len(NOT_JSON), len(MISPLACED)) == (59, 107, 9)
+    assert (len(VALID), len(NOT_JSON), len(MISPLACED)) == (59, 107, 10)
 
 
 @pytest.mark.parametrize("raw", VALID)
@@ -114,23 +110,17 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep, closed": (b"[" * 1000 + b"]" * 1000, "/0" * 32),
     "deep in a dropped member": (b'{"a":' + b"[" * 1000 + b"]" * 1000 + b',"a":1}', ""),
     "long integer": (b"1" * MAX_BYTES, ""),
-    "300 digits": (b'{"n":' + b"1" * 300 + b"}", "/n"),
-    "long exponent": (b"1e" + b"9" * 200_000, ""),
     "many numbers": (b"[" + b"1," * 131_000 + b"1]", ""),
-    "many arrays": (b"[" + b"[]," * 87_000 + b"[]]", ""),
     "many nested arrays": (b"[" + b"[[]]," * 52_000 + b"1]", ""),
-    "many objects": (b"[" + b'{"":1},' * 37_000 + b"1]", ""),
     "many strings": (b"[" + b'"",' * 87_000 + b"1]", ""),
     "many equal names": (b"{" + b'"a":1,' * 43_000 + b'"a":1}', ""),
     "equal names within bounds": (b"{" + b'"a":1,' * 19_000 + b'"a":1}', "/a"),
     "objects in a dropped member": (b'{"a":[' + b'{"":[]},' * 9_000 + b'{}],"a":1}', "/a"),
     "unterminated strings": (b'["' + b'\\"' * 131_000, ""),
     "commas and open strings": (b',"' * 131_000, ""),
-    "lines": (b"\n" * (MAX_BYTES - 1) + b"x", ""),
     "long string": (b'["' + b"\\n" * 70_000 + b'"]', "/0"),
     "long name": (b'{"a":{"' + b"k" * 70_000 + b'":1}}', "/a"),
     "long pointer": (b'{"a":{"' + b"k" * 60_000 + b'":{"b":"\\u0000"}}}', "/a"),
-    "name with U+0000": (b'{"a":{"b\\u0000":{"c":1}}}', "/a"),
     "last byte is no UTF-8": (b'"' + b"a" * 200_000 + b'\xff"', ""),
     "noise": (bytes(range(256)) * 1024, ""),
 }
@@ -155,16 +145,13 @@ def test_read_json__hostile_body__has_one_answer_within_the_memory_budget(name: 
         (b" " * (MAX_BYTES - 1) + b"1", b" " * MAX_BYTES + b"1"),
         (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)),
         (orjson.dumps([1] * (MAX_NODES - 1)), orjson.dumps([1] * MAX_NODES)),
-        (
-            orjson.dumps({str(i): [] for i in range(MAX_NODES - 1)}),
-            orjson.dumps({str(i): [] for i in range(MAX_NODES)}),
-        ),
+        (orjson.dumps([{}] * (MAX_NODES - 1)), orjson.dumps([{}] * MAX_NODES)),
         (orjson.dumps("a" * MAX_TEXT), orjson.dumps("a" * (MAX_TEXT + 1))),
         (orjson.dumps("é" * (MAX_TEXT // 2)), orjson.dumps("é" * (MAX_TEXT // 2) + "a")),
         (orjson.dumps({"a" * MAX_TEXT: 1}), orjson.dumps({"a" * (MAX_TEXT + 1): 1})),
-        (orjson.dumps([INT64_MIN, INT64_MAX]), orjson.dumps([INT64_MAX + 1])),
+        (orjson.dumps([-(2**63), 2**63 - 1]), orjson.dumps([2**63])),
     ],
-    ids=["bytes", "depth", "list nodes", "object nodes", "ascii text", "other text", "name", "integer"],
+    ids=["bytes", "depth", "scalars", "objects", "ascii text", "other text", "name", "integer"],
 )
 def test_read_json__limit__is_exact(fits: bytes, exceeds: bytes) -> None:
     assert orjson.dumps(read_json(fits)) == fits.strip()
@@ -216,11 +203,6 @@ class CountingStream(io.BytesIO):
         return chunk
 
 
-class BrokenStream(io.BytesIO):
-    def read(self, size: int | None = -1, /) -> bytes:
-        raise UnreadablePostError("the client is gone")
-
-
 @pytest.mark.parametrize("content_type", ["application/json", "application/json-patch+json"])
 def test_parsers__body__is_read_strictly(content_type: str) -> None:
     assert post(b'[{"a": 1}]', content_type).data == [{"a": 1}]
@@ -258,13 +240,15 @@ def test_parser__fewer_bytes_than_declared__is_refused() -> None:
         StrictJSONParser().parse(io.BytesIO(b"123"), parser_context={"request": request})
 
 
-def test_parser__client_gone__is_refused() -> None:
+def test_parser__client_gone__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = CountingStream(b"[")
+    monkeypatch.setattr(stream, "read", Mock(side_effect=UnreadablePostError))
     with pytest.raises(MalformedBodyError):
-        StrictJSONParser().parse(BrokenStream())
+        StrictJSONParser().parse(stream)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
-scalars: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(INT64_MIN, INT64_MAX) | texts
+scalars: st.SearchStrategy[Any] = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts
 scalars |= st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=30)
 
