@@ -18,7 +18,11 @@ class AccountSerializer(ResourceSerializer):
     """One of your customers, the tenant that owns integrations and credentials."""
 
     environment = EnumField(Environment, default=Environment.PROD, help_text="`test` or `prod`; fixed once set.")
-    labels = ListField(child=StringField(max_length=48, validators=[label_pattern]), required=False, help_text="Your labels; roles and tokens can narrow by them.")
+    labels = ListField(
+        child=StringField(max_length=48, validators=[label_pattern]),
+        required=False,
+        help_text="Your labels; roles and tokens can narrow by them.",
+    )
     token = ProvisionedTokenRequestSerializer(
         required=False, write_only=True, help_text="Asks for a token scoped to the new account."
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import uuid_utils
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+S = TypeVar("S", contravariant=True)  # what may be set; with G, what is got, either with None for a nullable column
+G = TypeVar("G", covariant=True)
 ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
@@ -29,7 +31,7 @@ def format_instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-class TextColumn(models.CharField[str, str]):
+class TextColumn(models.CharField[S, G]):
     """Short text compared and ordered by code point on both databases."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
@@ -39,8 +41,11 @@ class TextColumn(models.CharField[str, str]):
         return parameters
 
 
-class IdColumn(models.Field[str, str]):
+class IdColumn(models.Field[S, G]):
     """A UUID whose Python value is its text: `uuid` on PostgreSQL, 36 characters on SQLite."""
+
+    _pyi_private_set_type: str
+    _pyi_private_get_type: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("editable", False)
@@ -66,7 +71,7 @@ class IdColumn(models.Field[str, str]):
         return None if value is None else str(value)
 
 
-class InstantColumn(models.DateTimeField[dt.datetime, dt.datetime]):
+class InstantColumn(models.DateTimeField[S, G]):
     """A point in time, in UTC to the microsecond. SQLite keeps the wire's own text, which also sorts."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
@@ -85,8 +90,11 @@ class InstantColumn(models.DateTimeField[dt.datetime, dt.datetime]):
         return value if isinstance(value, str) else format_instant(value)
 
 
-class JsonColumn(models.TextField[Any, Any]):
+class JsonColumn(models.TextField[S, G]):
     """A JSON value kept as the bytes it was written with: the same on both databases, never queried into."""
+
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, *_: Any) -> Any:
         return None if value is None else orjson.loads(value)
@@ -113,7 +121,8 @@ def column_at(model: type[models.Model], path: str) -> models.Field[Any, Any]:
     for step in steps:
         model = model._meta.get_field(step).related_model  # type: ignore[assignment]
     field: Any = model._meta.get_field(last)
-    return field.target_field if field.is_relation else field
+    column: models.Field[Any, Any] = field.target_field if field.is_relation else field
+    return column
 
 
 def wire_value_at(instance: models.Model, path: str) -> Any:

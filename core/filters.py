@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import django_filters
 from django import forms
@@ -28,7 +28,7 @@ class Like(models.Lookup[Any]):
 
     lookup_name = "like"
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         column, column_params = self.process_lhs(compiler, connection)
         operator = "ILIKE" if connection.vendor == "postgresql" else "LIKE"
         return f"{column} {operator} %s ESCAPE '\\'", [*column_params, self.rhs]
@@ -52,6 +52,7 @@ class WireFilter(django_filters.Filter):
     """A filterable field: its operators, and the form field that reads its values."""
 
     operators: ClassVar[tuple[str, ...]] = ORDERED
+    model: type[models.Model]  # the table filtered, as django-filter sets it
 
     def condition(self, op: str, text: str) -> Q:
         """The rows that `field[op]text` keeps. Raises forms.ValidationError for a value of the wrong type."""
@@ -137,7 +138,7 @@ def like_pattern(text: str) -> str:
 
 def filter_names(filterset: type[django_filters.FilterSet]) -> dict[str, WireFilter]:
     """The filterable fields as the wire names them (`account.name`)."""
-    return {name.replace("__", "."): f for name, f in filterset.base_filters.items()}  # type: ignore[attr-defined]
+    return {name.replace("__", "."): cast(WireFilter, f) for name, f in filterset.base_filters.items()}
 
 
 def apply_filters(
@@ -145,8 +146,10 @@ def apply_filters(
 ) -> QuerySet[Any, Any]:
     """Narrows a queryset to what every condition keeps."""
     if len(conditions) > MOST_FILTERS:
-        raise InvalidError(f"`filter` is given {len(conditions)} times, at most {MOST_FILTERS} are allowed",
-                           at=Parameter("query", "filter"))
+        raise InvalidError(
+            f"`filter` is given {len(conditions)} times, at most {MOST_FILTERS} are allowed",
+            at=Parameter("query", "filter"),
+        )
     for text in conditions:
         queryset = queryset.filter(read_condition(filterset, text, queryset.model))
     return queryset

@@ -40,7 +40,7 @@ class After(Func):
         super().__init__(*(F(path) for path in paths), *values)
         self.half, self.operator = len(paths), "<" if descending else ">"
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
         parts = [compiler.compile(e) for e in self.source_expressions]
         left = ", ".join(sql for sql, _ in parts[: self.half])
         right = ", ".join(sql for sql, _ in parts[self.half :])
@@ -49,7 +49,10 @@ class After(Func):
 
 def seek(queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any]) -> QuerySet[Any, Any]:
     """The rows strictly after a key under an order."""
-    fields = [(path, descending, _literal(queryset, path, value)) for (path, descending), value in zip(order, key, strict=True)]
+    fields = [
+        (path, descending, _literal(queryset, path, value))
+        for (path, descending), value in zip(order, key, strict=True)
+    ]
     if len({descending for _, descending, _ in fields}) == 1:
         paths = [path for path, _, _ in fields]
         return queryset.filter(After(paths, [v for _, _, v in fields], descending=fields[0][1]))
@@ -86,8 +89,10 @@ def refuse_unknown(query: QueryDict, allowed: Sequence[str]) -> None:
     for name in query:
         if name not in allowed:
             takes = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
-            raise InvalidError(f"the query parameter {name[:100]!r} is unknown here; {takes}",
-                               at=Parameter("query", name[:100]))
+            raise InvalidError(
+                f"the query parameter {name[:100]!r} is unknown here; {takes}",
+                at=Parameter("query", name[:100]),
+            )
 
 
 def read_choices(query: QueryDict, name: str, choices: Sequence[str]) -> tuple[str, ...]:
@@ -95,14 +100,18 @@ def read_choices(query: QueryDict, name: str, choices: Sequence[str]) -> tuple[s
     values = tuple(query.getlist(name))
     for value in values:
         if value not in choices:
-            raise InvalidError(f"`{name}` must be one of {', '.join(choices)}", at=Parameter("query", name, value[:200]))
+            raise InvalidError(
+                f"`{name}` must be one of {', '.join(choices)}", at=Parameter("query", name, value[:200])
+            )
     return values
 
 
 def _single(query: QueryDict, name: str) -> str | None:
     values = query.getlist(name)
     if len(values) > 1:
-        raise InvalidError(f"`{name}` is given more than once", at=Parameter("query", name, [v[:200] for v in values[:5]]))
+        raise InvalidError(
+            f"`{name}` is given more than once", at=Parameter("query", name, [v[:200] for v in values[:5]])
+        )
     return values[0] if values else None
 
 
@@ -110,7 +119,9 @@ def _read_limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):
-        raise InvalidError(f"`limit` must be a whole number from 1 to {MOST}", at=Parameter("query", "limit", text[:200]))
+        raise InvalidError(
+            f"`limit` must be a whole number from 1 to {MOST}", at=Parameter("query", "limit", text[:200])
+        )
     return int(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import BinaryIO, cast
 
 import structlog
 from django.conf import settings
@@ -46,7 +47,9 @@ class RequestMiddleware:
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method not in METHODS:
             return problem_response(MethodNotAllowedError("the API does not take this method"), request)
-        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get("CONTENT_LENGTH"):
+        if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get(
+            "CONTENT_LENGTH"
+        ):
             read_chunked(request)
         return self.get_response(request)
 
@@ -80,7 +83,7 @@ def read_chunked(request: HttpRequest) -> None:
     """Gives a body of unknown length a length, so that it is read like any other instead of being dropped."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     request.META["CONTENT_LENGTH"] = str(limit)
-    request._stream = LimitedStream(request.META["wsgi.input"], limit + 1)  # type: ignore[attr-defined]
+    request._stream = cast(BinaryIO, LimitedStream(request.META["wsgi.input"], limit + 1))
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -90,7 +93,9 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler400: a host that is not allowed, a malformed query"""
-    return problem_response(MalformedBodyError("the request could not be read", detail=type(exception).__name__), request)
+    return problem_response(
+        MalformedBodyError("the request could not be read", detail=type(exception).__name__), request
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -55,5 +55,7 @@ def named_once(table: str, *scope: str) -> models.UniqueConstraint:
 
 def sorted_by(table: str, *columns: str) -> list[models.Index]:
     """One index for each declared order, so that a page costs the same wherever it starts."""
-    return [models.Index(fields=list(dict.fromkeys(["organization", column, "id"])), name=f"{table}_by_{column}") for column in columns]
-
+    return [
+        models.Index(fields=list(dict.fromkeys(["organization", column, "id"])), name=f"{table}_by_{column}")
+        for column in columns
+    ]

@@ -249,9 +249,7 @@ class StrictJSONParser(BaseParser):
             raise TooLargeError(_too_large(self.limit), at=Parameter("header", "Content-Length"))
         raw = self._read(stream)
         if length is not None and len(raw) < length:
-            raise MalformedBodyError(
-                "Send as many bytes as `Content-Length` declares.", at=Parameter("body", "")
-            )
+            raise MalformedBodyError("Send as many bytes as `Content-Length` declares.", at=Parameter("body", ""))
         return read_json(raw, limit=self.limit) if raw else EMPTY
 
     def _read(self, stream: IO[bytes]) -> bytes:

@@ -122,9 +122,7 @@ def _read_pointer(index: int, member: str, item: dict[str, Any]) -> JsonPointer:
     try:
         return JsonPointer(text)
     except JsonPointerException:
-        message = (
-            f"Send `{member}` as a JSON Pointer: empty or led by `/`, with `~0` for `~` and `~1` for `/`."
-        )
+        message = f"Send `{member}` as a JSON Pointer: empty or led by `/`, with `~0` for `~` and `~1` for `/`."
         raise PatchError(message, at=at) from None
 
 

@@ -31,9 +31,4 @@ class Principal:
 def allows(grants: Grants, resource: str, verb: str) -> bool:
     """Whether a permission set grants a verb on a resource."""
     everywhere, here = grants.get("all", frozenset()), grants.get(resource, frozenset())
-    return (
-        "*" in everywhere
-        or ("read" in everywhere and verb in READ_VERBS)
-        or "*" in here
-        or verb in here
-    )
+    return "*" in everywhere or ("read" in everywhere and verb in READ_VERBS) or "*" in here or verb in here

@@ -30,7 +30,7 @@ class WireText(Func):
         InstantColumn: """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     }
 
-    def __init__(self, path: str, kind: type[models.Field[Any, Any]]) -> None:
+    def __init__(self, path: str, kind: Any) -> None:
         super().__init__(F(path), output_field=models.TextField())
         self.kind = kind
 
@@ -74,10 +74,12 @@ class ReadPlan:
         for name, field in serializer_class().fields.items():
             if field.write_only or getattr(field, "expanded", False):
                 continue
-            computed = isinstance(field, ComputedField)
-            paths = field.columns if computed else (field.source.replace(".", "__"),)
-            columns = [Column(self.model, path) for path in paths]
-            encode = field.encode if computed else columns[0].decode
+            if isinstance(field, ComputedField):
+                columns = [Column(self.model, path) for path in field.columns]
+                encode: Callable[..., Any] | None = field.encode
+            else:
+                columns = [Column(self.model, (field.source or name).replace(".", "__"))]
+                encode = columns[0].decode
             self.members.append(Member(name, columns, encode, at))
             at += len(columns)
         self.columns = [column for member in self.members for column in member.columns]

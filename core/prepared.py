@@ -19,7 +19,7 @@ class Slot(Value):
         super().__init__(name, output_field=output_field)
         self.column = output_field
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
     def bind(self, value: Any) -> Any:
@@ -40,7 +40,8 @@ class Prepared:
         bound = [p.bind(values[p.value]) if isinstance(p, Slot) else p for p in self.parameters]
         with connection.cursor() as cursor:
             cursor.execute(self.sql, bound)
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def prepared(shape: Hashable, build: Callable[[], models.QuerySet[Any, Any]]) -> Prepared:

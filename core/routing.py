@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.urls import URLPattern
-from rest_framework.routers import DynamicRoute, Route, SimpleRouter
+from django.urls import URLPattern, URLResolver
+from rest_framework.routers import Route, SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
 Routes = Sequence[tuple[str, type[Any]]]
@@ -26,9 +26,8 @@ class Router(SimpleRouter):
     def __init__(self) -> None:
         super().__init__(trailing_slash=False, use_regex_path=False)
 
-    def get_routes(self, viewset: type[ViewSetMixin]) -> list[Route | DynamicRoute]:
-        routes = super().get_routes(viewset)
-        return [_SINGLETON] if getattr(viewset, "singleton", False) else routes
+    def get_routes(self, viewset: type[ViewSetMixin]) -> list[Any]:
+        return [_SINGLETON] if getattr(viewset, "singleton", False) else super().get_routes(viewset)
 
     def get_method_map(self, viewset: Any, method_map: Any) -> dict[str, str]:
         offered = getattr(viewset, "actions", ())
@@ -43,7 +42,7 @@ class Router(SimpleRouter):
 _STANDARD = ("list", "create", "retrieve", "update", "partial_update", "destroy")
 
 
-def addresses(routes: Routes) -> list[URLPattern]:
+def addresses(routes: Routes) -> list[URLPattern | URLResolver]:
     """URL patterns of an app's routes, in their order: hot ones first."""
     router = Router()
     for prefix, viewset in routes:

@@ -60,7 +60,9 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
     """
 
     mode: ClassVar[Mode] = "read"
-    serializer_field_mapping: ClassVar[dict[type[models.Field[Any, Any]], type[serializers.Field[Any, Any, Any, Any]]]] = {
+    serializer_field_mapping: ClassVar[
+        dict[type[models.Field[Any, Any]], type[serializers.Field[Any, Any, Any, Any]]]
+    ] = {
         TextColumn: StringField,
         IdColumn: IdField,
         InstantColumn: InstantField,
@@ -217,8 +219,8 @@ def invalid_body(error: ValidationError, serializer: Any) -> InvalidError:
 def _shown(serializer: Any, pointer: str) -> Any:
     """The value at a pointer, when it is short and no field on the way to it is `secret`."""
     field, value = serializer, serializer.initial_data
-    for step in pointer.split("/")[1:]:
-        step = step.replace("~1", "/").replace("~0", "~")
+    for escaped in pointer.split("/")[1:]:
+        step = escaped.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and step.isdigit() and int(step) < len(value):
             field, value = getattr(field, "child", None), value[int(step)]
         elif isinstance(value, Mapping) and step in value:

@@ -61,7 +61,7 @@ class ScopedViewSet(viewsets.ViewSet):
 
     request: Request
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with scoped(None):
             return super().dispatch(request, *args, **kwargs)
 
@@ -151,7 +151,9 @@ class ResourceViewSet(ScopedViewSet):
     def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
         """Fills the members that `expand` asks for: one query each, whatever the page's size."""
         for member in dict.fromkeys(member for value in asked for member in self.expands[value]):
-            related = reader_of(self.expansions[member]).by_id([s[f"{member}_id"] for s in shown if f"{member}_id" in s])
+            related = reader_of(self.expansions[member]).by_id(
+                [s[f"{member}_id"] for s in shown if f"{member}_id" in s]
+            )
             for each in shown:
                 if (found := related.get(each.get(f"{member}_id", ""))) is not None:
                     each[member] = found

@@ -12,16 +12,28 @@ class OrganizationOptionsSerializer(StrictSerializer):
     """Rules for the organization's members."""
 
     invite_duration = DurationField(
-        least="24h", most="168h", required=False, help_text="How long an invitation is good. 168h if not given."
+        least="24h",
+        most="168h",
+        required=False,
+        help_text="How long an invitation is good. 168h if not given.",
     )
     forgot_duration = DurationField(
-        least="24h", most="168h", required=False, help_text="How long a password reset is good. 24h if not given."
+        least="24h",
+        most="168h",
+        required=False,
+        help_text="How long a password reset is good. 24h if not given.",
     )
     password_duration = DurationField(
-        least="24h", most="8760h", required=False, help_text="How long a password is good. 4320h if not given."
+        least="24h",
+        most="8760h",
+        required=False,
+        help_text="How long a password is good. 4320h if not given.",
     )
     minimum_password_length = IntegerField(
-        min_value=8, max_value=72, required=False, help_text="Shortest password in characters. 8 if not given."
+        min_value=8,
+        max_value=72,
+        required=False,
+        help_text="Shortest password in characters. 8 if not given.",
     )
 
 
@@ -35,7 +47,9 @@ class OrganizationSerializer(ResourceSerializer):
     picture = StringField(required=False, max_length=2048, help_text="Address of the organization's picture.")
     options = OrganizationOptionsSerializer(required=False, help_text="Rules for members.")
     state = EnumField(OrganizationState, required=False, help_text="Set by the operator of the service.")
-    end_date = StringField(required=False, help_text="Last day of an evaluation (YYYY-MM-DD, UTC); set by the operator.")
+    end_date = StringField(
+        required=False, help_text="Last day of an evaluation (YYYY-MM-DD, UTC); set by the operator."
+    )
 
     class Meta(ResourceSerializer.Meta):
         model = Organization
@@ -43,5 +57,13 @@ class OrganizationSerializer(ResourceSerializer):
             "name", "created_at", "updated_at", "id", "refresh_token_id", "organization_type", "fullname", "contact",
             "reply_to", "picture", "options", "state", "end_date",
         )  # fmt: skip
-        read_only = ("id", "refresh_token_id", "organization_type", "state", "end_date", "created_at", "updated_at")
+        read_only = (
+            "id",
+            "refresh_token_id",
+            "organization_type",
+            "state",
+            "end_date",
+            "created_at",
+            "updated_at",
+        )
         optional = ("contact", "reply_to", "picture", "options", "state", "end_date")

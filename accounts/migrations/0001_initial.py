@@ -7,62 +7,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('organizations', '0001_initial'),
+        ("organizations", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', core.columns.IdColumn(default=core.columns.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', core.columns.TextColumn(max_length=255)),
-                ('fullname', core.columns.TextColumn(max_length=255)),
-                ('created_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
-                ('environment', core.columns.TextColumn(choices=[('test', 'Test'), ('prod', 'Prod')], default='prod', max_length=16)),
-                ('labels', core.columns.JsonColumn(default=list)),
-                ('organization', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
+                (
+                    "id",
+                    core.columns.IdColumn(
+                        default=core.columns.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", core.columns.TextColumn(max_length=255)),
+                ("fullname", core.columns.TextColumn(max_length=255)),
+                ("created_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    core.columns.TextColumn(
+                        choices=[("test", "Test"), ("prod", "Prod")], default="prod", max_length=16
+                    ),
+                ),
+                ("labels", core.columns.JsonColumn(default=list)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AccountLabel',
+            name="AccountLabel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('label', core.columns.TextColumn(max_length=48)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='label_rows', to='accounts.account')),
-                ('organization', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("label", core.columns.TextColumn(max_length=48)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="label_rows",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['organization', 'fullname', 'id'], name='account_by_fullname'),
+            model_name="account",
+            index=models.Index(fields=["organization", "fullname", "id"], name="account_by_fullname"),
         ),
         migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['organization', 'created_at', 'id'], name='account_by_created_at'),
+            model_name="account",
+            index=models.Index(fields=["organization", "created_at", "id"], name="account_by_created_at"),
         ),
         migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['organization', 'updated_at', 'id'], name='account_by_updated_at'),
+            model_name="account",
+            index=models.Index(fields=["organization", "updated_at", "id"], name="account_by_updated_at"),
         ),
         migrations.AddIndex(
-            model_name='account',
-            index=models.Index(fields=['organization', 'id'], name='account_by_id'),
+            model_name="account",
+            index=models.Index(fields=["organization", "id"], name="account_by_id"),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('organization', 'name'), name='account_name_once'),
+            model_name="account",
+            constraint=models.UniqueConstraint(fields=("organization", "name"), name="account_name_once"),
         ),
         migrations.AddIndex(
-            model_name='accountlabel',
-            index=models.Index(fields=['organization', 'label', 'account'], name='account_by_label'),
+            model_name="accountlabel",
+            index=models.Index(fields=["organization", "label", "account"], name="account_by_label"),
         ),
         migrations.AddConstraint(
-            model_name='accountlabel',
-            constraint=models.UniqueConstraint(fields=('account', 'label'), name='account_label_once'),
+            model_name="accountlabel",
+            constraint=models.UniqueConstraint(fields=("account", "label"), name="account_label_once"),
         ),
     ]

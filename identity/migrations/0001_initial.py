@@ -7,69 +7,115 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('organizations', '0001_initial'),
+        ("organizations", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', core.columns.IdColumn(default=core.columns.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', core.columns.TextColumn(max_length=255)),
-                ('fullname', core.columns.TextColumn(max_length=255)),
-                ('created_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
-                ('owner_type', core.columns.TextColumn(choices=[('organization', 'Organization'), ('integration', 'Integration')], max_length=16)),
-                ('owner_id', core.columns.IdColumn(editable=False)),
-                ('account_id', core.columns.IdColumn(editable=False, null=True)),
-                ('member_id', core.columns.IdColumn(editable=False, null=True)),
-                ('parent_id', core.columns.IdColumn(editable=False, null=True)),
-                ('surface', core.columns.TextColumn(choices=[('management', 'Management'), ('connectors', 'Connectors'), ('mcp', 'Mcp')], max_length=16)),
-                ('token_type', core.columns.TextColumn(choices=[('adhoc', 'Adhoc'), ('logon', 'Logon'), ('default', 'Default')], max_length=16)),
-                ('token_ttl', core.columns.TextColumn(max_length=24)),
-                ('expires', core.columns.InstantColumn()),
-                ('grants', core.columns.JsonColumn()),
-                ('pairs', core.columns.JsonColumn()),
-                ('organization', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
+                (
+                    "id",
+                    core.columns.IdColumn(
+                        default=core.columns.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", core.columns.TextColumn(max_length=255)),
+                ("fullname", core.columns.TextColumn(max_length=255)),
+                ("created_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                (
+                    "owner_type",
+                    core.columns.TextColumn(
+                        choices=[("organization", "Organization"), ("integration", "Integration")],
+                        max_length=16,
+                    ),
+                ),
+                ("owner_id", core.columns.IdColumn(editable=False)),
+                ("account_id", core.columns.IdColumn(editable=False, null=True)),
+                ("member_id", core.columns.IdColumn(editable=False, null=True)),
+                ("parent_id", core.columns.IdColumn(editable=False, null=True)),
+                (
+                    "surface",
+                    core.columns.TextColumn(
+                        choices=[("management", "Management"), ("connectors", "Connectors"), ("mcp", "Mcp")],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "token_type",
+                    core.columns.TextColumn(
+                        choices=[("adhoc", "Adhoc"), ("logon", "Logon"), ("default", "Default")],
+                        max_length=16,
+                    ),
+                ),
+                ("token_ttl", core.columns.TextColumn(max_length=24)),
+                ("expires", core.columns.InstantColumn()),
+                ("grants", core.columns.JsonColumn()),
+                ("pairs", core.columns.JsonColumn()),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TokenSecret',
+            name="TokenSecret",
             fields=[
-                ('public_id', core.columns.TextColumn(max_length=16, primary_key=True, serialize=False)),
-                ('slot', core.columns.TextColumn(max_length=16)),
-                ('kind', core.columns.TextColumn(max_length=16)),
-                ('digest', models.BinaryField(max_length=32)),
-                ('expires', core.columns.InstantColumn()),
-                ('organization', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
-                ('token', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='secrets', to='identity.token')),
+                ("public_id", core.columns.TextColumn(max_length=16, primary_key=True, serialize=False)),
+                ("slot", core.columns.TextColumn(max_length=16)),
+                ("kind", core.columns.TextColumn(max_length=16)),
+                ("digest", models.BinaryField(max_length=32)),
+                ("expires", core.columns.InstantColumn()),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
+                (
+                    "token",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="secrets",
+                        to="identity.token",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddIndex(
-            model_name='token',
-            index=models.Index(fields=['organization', 'created_at', 'id'], name='token_by_created_at'),
+            model_name="token",
+            index=models.Index(fields=["organization", "created_at", "id"], name="token_by_created_at"),
         ),
         migrations.AddIndex(
-            model_name='token',
-            index=models.Index(fields=['organization', 'expires', 'id'], name='token_by_expires'),
+            model_name="token",
+            index=models.Index(fields=["organization", "expires", "id"], name="token_by_expires"),
         ),
         migrations.AddIndex(
-            model_name='token',
-            index=models.Index(fields=['owner_id'], name='token_by_owner'),
+            model_name="token",
+            index=models.Index(fields=["owner_id"], name="token_by_owner"),
         ),
         migrations.AddIndex(
-            model_name='token',
-            index=models.Index(fields=['parent_id'], name='token_by_parent'),
+            model_name="token",
+            index=models.Index(fields=["parent_id"], name="token_by_parent"),
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.UniqueConstraint(fields=('organization', 'name'), name='token_name_once'),
+            model_name="token",
+            constraint=models.UniqueConstraint(fields=("organization", "name"), name="token_name_once"),
         ),
     ]

@@ -37,7 +37,17 @@ PERMISSION_SETS: dict[str, Grants] = {
         "integrations": _ALL,
         "integration_points": _READ,
         "tokens": frozenset(
-            {"list", "get", "create", "create_integration", "delete", "reset", "rotate", "refresh", "remove_secondary"}
+            {
+                "list",
+                "get",
+                "create",
+                "create_integration",
+                "delete",
+                "reset",
+                "rotate",
+                "refresh",
+                "remove_secondary",
+            }
         ),
         **_CATALOG,
     },

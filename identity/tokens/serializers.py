@@ -10,7 +10,16 @@ from rest_framework import serializers
 
 from core.columns import is_id
 from core.durations import DurationField
-from core.fields import ComputedField, EnumField, IdField, InstantField, JsonObjectField, ListField, NameField, StringField
+from core.fields import (
+    ComputedField,
+    EnumField,
+    IdField,
+    InstantField,
+    JsonObjectField,
+    ListField,
+    NameField,
+    StringField,
+)
 from core.references import absent
 from core.serializers import ResourceSerializer, StrictSerializer
 from core.tenancy import current_scope
@@ -37,10 +46,16 @@ class RoleAccountsSerializer(StrictSerializer):
 
     ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Account ids, or `*` for all.")
     labels = ListField(
-        child=StringField(max_length=48), required=False, min_length=1, help_text="The account carries one of these."
+        child=StringField(max_length=48),
+        required=False,
+        min_length=1,
+        help_text="The account carries one of these.",
     )
     environments = ListField(
-        child=EnumField(ENVIRONMENTS), required=False, min_length=1, help_text="The account is in one of these."
+        child=EnumField(ENVIRONMENTS),
+        required=False,
+        min_length=1,
+        help_text="The account is in one of these.",
     )
 
     def validate_ids(self, ids: list[str]) -> list[str]:
@@ -51,7 +66,7 @@ def _refuse_absent(given: list[str], ids: list[str], find_absent: Any) -> list[s
     named = [each for each in given if each != ANY]
     wrong = {*find_absent(named), *(each for each in named if not is_id(each))}
     if wrong:
-        message = {i: ["does not exist"] for i, each in enumerate(ids) if each in wrong}
+        message: Any = {i: ["does not exist"] for i, each in enumerate(ids) if each in wrong}
         raise serializers.ValidationError(message)
     return ids
 
@@ -60,7 +75,9 @@ class RoleIntegrationsSerializer(StrictSerializer):
     """The categories of integrations a token is good for."""
 
     categories = ListField(
-        child=StringField(max_length=64), min_length=1, help_text="Categories such as `ticketing`, or `*` for all."
+        child=StringField(max_length=64),
+        min_length=1,
+        help_text="Categories such as `ticketing`, or `*` for all.",
     )
 
 

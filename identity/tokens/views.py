@@ -16,7 +16,14 @@ from core.views import ResourceViewSet
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenType
 from identity.tokens.serializers import CreateTokenRequestSerializer, RefreshTokenSerializer
-from identity.tokens.services import ADHOC_TTL, IssuedToken, TokenSpec, delete_token, issue_token, refuse_wider
+from identity.tokens.services import (
+    ADHOC_TTL,
+    IssuedToken,
+    TokenSpec,
+    delete_token,
+    issue_token,
+    refuse_wider,
+)
 
 
 class TokenFilterSet(ResourceFilterSet):

@@ -6,32 +6,55 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Organization',
+            name="Organization",
             fields=[
-                ('id', core.columns.IdColumn(default=core.columns.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', core.columns.TextColumn(max_length=255, unique=True)),
-                ('fullname', core.columns.TextColumn(max_length=255)),
-                ('refresh_token_id', core.columns.IdColumn(editable=False, null=True)),
-                ('organization_type', core.columns.TextColumn(choices=[('root', 'Root'), ('standard', 'Standard')], default='standard', max_length=16)),
-                ('contact', core.columns.TextColumn(default=None, max_length=255, null=True)),
-                ('reply_to', core.columns.TextColumn(default=None, max_length=255, null=True)),
-                ('picture', core.columns.TextColumn(default=None, max_length=2048, null=True)),
-                ('options', core.columns.JsonColumn(default=None, null=True)),
-                ('state', core.columns.TextColumn(choices=[('enabled', 'Enabled'), ('disabled', 'Disabled'), ('pov', 'Pov'), ('plg', 'Plg')], default=None, max_length=16, null=True)),
-                ('end_date', core.columns.TextColumn(default=None, max_length=10, null=True)),
-                ('created_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                (
+                    "id",
+                    core.columns.IdColumn(
+                        default=core.columns.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", core.columns.TextColumn(max_length=255, unique=True)),
+                ("fullname", core.columns.TextColumn(max_length=255)),
+                ("refresh_token_id", core.columns.IdColumn(editable=False, null=True)),
+                (
+                    "organization_type",
+                    core.columns.TextColumn(
+                        choices=[("root", "Root"), ("standard", "Standard")],
+                        default="standard",
+                        max_length=16,
+                    ),
+                ),
+                ("contact", core.columns.TextColumn(default=None, max_length=255, null=True)),
+                ("reply_to", core.columns.TextColumn(default=None, max_length=255, null=True)),
+                ("picture", core.columns.TextColumn(default=None, max_length=2048, null=True)),
+                ("options", core.columns.JsonColumn(default=None, null=True)),
+                (
+                    "state",
+                    core.columns.TextColumn(
+                        choices=[
+                            ("enabled", "Enabled"),
+                            ("disabled", "Disabled"),
+                            ("pov", "Pov"),
+                            ("plg", "Plg"),
+                        ],
+                        default=None,
+                        max_length=16,
+                        null=True,
+                    ),
+                ),
+                ("end_date", core.columns.TextColumn(default=None, max_length=10, null=True)),
+                ("created_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
     ]
