@@ -140,10 +140,11 @@ def _rewrap_batches(model: type[WrappedKey], batch: int) -> Iterator[int]:
         with transaction.atomic(durable=True):
             older = model._default_manager.filter(root_version__lt=get_keyring().current_version())
             rows = list(older.filter(pk__gt=last).order_by("pk")[:batch])
-            if not rows:
-                return
-            moved = _rewrap(model, rows)
-        last = rows[-1].pk
+            moved = _rewrap(model, rows) if rows else 0
+        if not rows and last == 0:
+            return
+        # After the last row from the start again: a slow transaction may have added a row behind.
+        last = rows[-1].pk if rows else 0
         yield moved
 
 

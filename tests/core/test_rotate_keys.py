@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from pytest_django import Settings
 
 from core.columns import new_id
@@ -137,6 +137,31 @@ def test_rotate_root__killed_in_a_batch__resumes_without_another_version(
     assert_all_open(sealed)
 
 
+def test_rewrap__row_added_behind_by_a_slow_transaction__is_moved_too(
+    db: None, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal_for(4)
+    late = OrganizationKey.objects.order_by("id")[0]
+    OrganizationKey.objects.filter(pk=late.pk).delete()
+    add_root_version(key_file)
+    rewrap = hierarchy._rewrap
+
+    def add_late(model: type[WrappedKey], rows: list[WrappedKey]) -> int:
+        moved = rewrap(model, rows)
+        if OrganizationKey.objects.count() == 3:
+            late.save(force_insert=True)
+        return moved
+
+    monkeypatch.setattr(hierarchy, "_rewrap", add_late)
+    assert rewrap_all(batch=2)["core_organizationkey"] == 4
+    assert root_versions() == {2}
+
+
+def test_rewrap__inside_a_transaction__is_refused(transactional_db: None) -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        rewrap_all()
+
+
 def test_rewrap__row_changed_since_it_was_read__is_left_alone(db: None, key_file: Path) -> None:
     sealed = seal_for(3)
     add_root_version(key_file)
@@ -176,7 +201,7 @@ def test_rotate_root__while_others_read_and_write__no_read_fails(threaded_db: No
     assert failures == []
     assert all(reads)
     rewrap_all()
-    assert root_versions() == {6}
+    assert root_versions() == {get_keyring().current_version()}
     assert_all_open(sealed)
 
 
