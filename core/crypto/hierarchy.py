@@ -15,8 +15,7 @@ from core.crypto.models import OrganizationKey, SystemKey, WrappedKey
 from core.crypto.primitives import KEY_SIZE
 
 _ROW = (
-    "SELECT generation, root_version, wrapped FROM core_organizationkey "
-    "WHERE organization_id = %s AND generation = %s"
+    "SELECT generation, root_version, wrapped FROM core_organizationkey WHERE organization_id = %s AND generation = %s"
 )
 _NEWEST_ROW = (
     "SELECT generation, root_version, wrapped FROM core_organizationkey "

@@ -68,9 +68,7 @@ class LocalKeyring:
             self._read()  # the root key was rotated since this process read the file
         key = self._loaded[1].get(version)
         if key is None:
-            raise KeyringError(
-                f"Root key version {version} is in use but missing from {self.source}. {_RESTORE}."
-            )
+            raise KeyringError(f"Root key version {version} is in use but missing from {self.source}. {_RESTORE}.")
         try:
             return unlock(key, wrapped.blob, _associate(version, context))
         except InvalidTag:
@@ -120,9 +118,7 @@ class LocalKeyring:
                 f"There is no root key: {VARIABLE} is not set and {self.source} does not exist. {_RESTORE}; "
                 "for a new installation run `manage.py create_keys`."
             )
-        return KeyringError(
-            f"{self.source} cannot be read ({error.strerror}). Let the service's user read it."
-        )
+        return KeyringError(f"{self.source} cannot be read ({error.strerror}). Let the service's user read it.")
 
 
 def get_keyring() -> LocalKeyring:

@@ -35,9 +35,7 @@ class OrganizationKey(WrappedKey):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["organization_id", "generation"], name="organization_key_generation"
-            ),
+            models.UniqueConstraint(fields=["organization_id", "generation"], name="organization_key_generation"),
         ]
 
     def context(self) -> bytes:

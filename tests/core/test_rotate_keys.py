@@ -205,9 +205,7 @@ def test_rotate_root__while_others_read_and_write__no_read_fails(threaded_db: No
     assert_all_open(sealed)
 
 
-def test_rotate_root__keys_in_the_environment__says_what_to_add_and_rewraps(
-    db: None, settings: Settings
-) -> None:
+def test_rotate_root__keys_in_the_environment__says_what_to_add_and_rewraps(db: None, settings: Settings) -> None:
     first, second = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
     settings.ROOT_KEYS = f"1:{first}"
     sealed = seal_for(3)

@@ -173,9 +173,7 @@ def test_organization_key__shown__hides_the_secret(place: Place) -> None:
     assert repr(key) == "OpenedKey(generation=1)"
 
 
-def test_open__one_value__costs_one_query(
-    place: Place, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_open__one_value__costs_one_query(place: Place, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     envelope = seal(place, SECRET)
     with django_assert_num_queries(1):
         open_sealed(place, envelope)
