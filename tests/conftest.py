@@ -1,0 +1,77 @@
+"""The suite's ground: keys and a data folder of its own, and the fixed cast of every test."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from django.conf import settings
+
+from core.crypto.hashing import keyed_hash
+from core.tenancy import scoped
+from identity.permissionsets.sets import Permissions
+from tests.api import Api, open_organization
+
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+hypothesis.settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="synqmgr-tests-"))
+    settings.DATA_DIR = folder
+    settings.ROOT_KEY_FILE = folder / "root.keys"
+    settings.ROOT_KEYS = f"1:{base64.b64encode(os.urandom(32)).decode()}"
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture
+def _hash_key(db: None, django_capture_on_commit_callbacks: Any) -> None:
+    """Keeps the key of token hashes in memory, as it is in a server that has answered once."""
+    with django_capture_on_commit_callbacks(execute=True):
+        keyed_hash("warm")
+
+
+@pytest.fixture
+def acme(_hash_key: None) -> Api:
+    """The administrator of the organization most tests are about."""
+    return open_organization("acme")
+
+
+@pytest.fixture
+def globex(_hash_key: None) -> Api:
+    """The administrator of the neighbour."""
+    return open_organization("globex")
+
+
+@pytest.fixture
+def reader(acme: Api) -> Api:
+    """Sees everything of acme and changes nothing."""
+    return acme.issue(Permissions.VIEWER)
+
+
+@pytest.fixture
+def stranger(globex: Api) -> Api:
+    """All rights in globex, none in acme: sent against acme's objects."""
+    return globex.issue()
+
+
+@pytest.fixture
+def nobody(db: None) -> Api:
+    """No token."""
+    return Api("")
+
+
+@pytest.fixture
+def in_acme(acme: Api) -> Iterator[None]:
+    """Acme's scope, for tests that call services or query tables."""
+    with scoped(acme.scope):
+        yield
