@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from core.parsing import json_pointer
+
 Schema = Mapping[str, Any]
 MAX_DEPTH = 32  # levels of nesting in a configuration; the deepest schema has 5
 
@@ -19,7 +21,7 @@ class CredentialMember:
     """A member that holds a credential: inline, or as a reference to a stored one.
 
     `types` are the credential types that may be stored for it. A form is the `type` discriminator in the
-    configuration; most forms are named as the type that they store, but a Jira `service_account` stores `basic`.
+    configuration; most are named as the type that they store, but a Jira `service_account` stores `basic`.
     """
 
     pointer: str
@@ -58,11 +60,6 @@ class CredentialMember:
         return found if isinstance(found, str) else ""
 
 
-def escape(name: str) -> str:
-    """A name as a step of a JSON Pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
 def resolve(schema: Schema, root: Schema) -> Schema:
     """Follow a local reference. Members of `$defs` do not refer further."""
     reference = schema.get("$ref")
@@ -81,7 +78,7 @@ def walk(schema: Schema, root: Schema, value: Any, pointer: str = "") -> Iterato
         for name, inner in value.items():
             found = known.get(name, others)
             if isinstance(found, Mapping) and inner is not None:
-                yield from walk(found, root, inner, f"{pointer}/{escape(name)}")
+                yield from walk(found, root, inner, pointer + json_pointer([name]))
     elif isinstance(value, list) and "items" in schema:
         for index, inner in enumerate(value):
             yield from walk(schema["items"], root, inner, f"{pointer}/{index}")

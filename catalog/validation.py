@@ -8,7 +8,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from catalog.members import MAX_DEPTH, Schema, TooDeepError, escape, walk, without_nulls
+from catalog.members import MAX_DEPTH, Schema, TooDeepError, walk, without_nulls
+from core.parsing import json_pointer
 
 MAX_ERRORS = 50
 URL_MESSAGE = "must be an http or https URL without user name, password or fragment"
@@ -31,9 +32,7 @@ class ConfigError:
     value_is_secret: bool = True
 
 
-def find_errors(
-    validator: jsonschema_rs.Draft202012Validator, schema: Schema, config: Any
-) -> list[ConfigError]:
+def find_errors(validator: jsonschema_rs.Draft202012Validator, schema: Schema, config: Any) -> list[ConfigError]:
     """The errors of a configuration in its own order, at most 50. Null counts as absent."""
     if not isinstance(config, dict):
         return [ConfigError("", "must be an object")]
@@ -51,9 +50,7 @@ def find_errors(
 
 def _secret_pointers(root: Schema, config: Any) -> tuple[str, ...]:
     marks = ("x-credential", "x-secret", "writeOnly")
-    return tuple(
-        pointer for pointer, schema, _ in walk(root, root, config) if any(mark in schema for mark in marks)
-    )
+    return tuple(pointer for pointer, schema, _ in walk(root, root, config) if any(mark in schema for mark in marks))
 
 
 def _hide(error: ConfigError, secret: Iterable[str]) -> ConfigError:
@@ -62,16 +59,16 @@ def _hide(error: ConfigError, secret: Iterable[str]) -> ConfigError:
 
 
 def _explain(error: jsonschema_rs.ValidationError, config: Any) -> Iterator[ConfigError]:
-    pointer = "".join(f"/{escape(str(step))}" for step in error.instance_path)
+    pointer = json_pointer(error.instance_path)
     kind = error.kind.as_dict()
     match error.kind.name:
         case "oneOf":
             yield from _explain_union(error, config, pointer)
         case "required":
-            yield ConfigError(f"{pointer}/{escape(kind['property'])}", "is required")
+            yield ConfigError(pointer + json_pointer([kind["property"]]), "is required")
         case "additionalProperties":
             for name in kind["unexpected"]:
-                yield ConfigError(f"{pointer}/{escape(name)}", "is not a field of this configuration")
+                yield ConfigError(pointer + json_pointer([name]), "is not a field of this configuration")
         case "pattern" | "format" if _is_url_rule(kind):
             # A URL that is refused for the password in it is not repeated.
             yield ConfigError(pointer, URL_MESSAGE, value_is_secret="@" in str(_look_up(config, error)))
