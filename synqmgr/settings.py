@@ -32,7 +32,8 @@ LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 DATABASE_POOL = env.int("SYNQMGR_DATABASE_POOL", default=8)  # PostgreSQL connections per process
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
-SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default=get_random_secret_key())
+# The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
+SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key()
 
 # --- architecture ------------------------------------------------------------------------------
 # Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
