@@ -2,9 +2,11 @@
 
 from django.apps import AppConfig
 
+from core import checks
+
 
 class CoreConfig(AppConfig):
     name = "core"
 
     def ready(self) -> None:
-        from core import checks  # noqa: F401, PLC0415 - registers the checks, which need the loaded apps
+        checks.register()

@@ -16,13 +16,14 @@ from django.core.exceptions import (
     ValidationError,
 )
 from django.db import DatabaseError, IntegrityError, OperationalError
+from django.db.models import Model, ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from core import errors
 from core.columns import format_instant
-from core.errors import ABSENT, ProblemError
+from core.errors import ABSENT, ProblemError, Related
 
 log = structlog.get_logger("synqmgr.problems")
 
@@ -73,7 +74,7 @@ def problem_response(error: ProblemError, request: HttpRequest) -> HttpResponse:
     return response
 
 
-def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - one line a kind
+def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911, PLR0912 - one line a kind
     """Any exception as the problem it amounts to."""
     match error:
         case ProblemError():
@@ -94,6 +95,8 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - one line a 
             return errors.MalformedBodyError("the request could not be read")
         case drf.ValidationError() | ValidationError():
             return errors.InvalidError("the request breaks a rule of the API", detail=str(error)[:500])
+        case RestrictedError() | ProtectedError():
+            return errors.InUseError("the object is used by others", related=_users(error))
         case IntegrityError():
             return errors.ConflictError("another request changed the same objects at the same time")
         case OperationalError():
@@ -102,6 +105,13 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - one line a 
         case _:
             log.error("unhandled_error", exc_info=error, database=isinstance(error, DatabaseError))
             return errors.InternalError("the service failed to handle this request")
+
+
+def _users(error: RestrictedError | ProtectedError) -> list[Related]:
+    """The objects that stand in the way of a delete."""
+    holders = error.restricted_objects if isinstance(error, RestrictedError) else error.protected_objects
+    named: list[Model] = sorted(holders, key=lambda holder: str(holder.pk))[:20]
+    return [Related(h.resource_type, h.pk, "cause") for h in named if hasattr(h, "resource_type")]
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse:

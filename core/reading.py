@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import QuerySet
 
 from core.columns import column_at, is_id
-from core.errors import InvalidError, NotFoundError, Parameter
+from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
 from core.filters import ResourceFilterSet, apply_filters
 from core.listing import ListRequest, Order, complete, cursor_condition, seek
 from core.plan import in_batches, plan_of
@@ -59,6 +59,8 @@ class Reader:
             rows = statement.rows(organization_id=scope.organization_id, identifier=identifier, **fixed)
         if not rows:
             raise missing(self.model, identifier)
+        if len(rows) > 1:
+            raise ambiguous(self.model, identifier)
         return self.plan.encode(rows[0])
 
     def page(
@@ -150,6 +152,12 @@ def missing(model: type[models.Model], identifier: str) -> NotFoundError:
     return NotFoundError(f"there is no {noun} {identifier[:200]!r}")
 
 
+def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
+    """The answer when a name is that of several objects."""
+    noun = getattr(model, "resource_type", "object").replace("_", " ")
+    return ConflictError(f"several objects are the {noun} {identifier!r}", remediation="Give the object's id instead.")
+
+
 def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None, *, lock: bool = False) -> Any:
     """The row with this id or name in scope, locked for a change if asked, or `NotFoundError`."""
     queryset: Any = model._default_manager.filter(**(fixed or {}))
@@ -157,7 +165,9 @@ def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None,
         queryset = queryset.select_for_update(of=("self",))
     column = "id" if is_id(identifier) else "name"
     valid = len(identifier) <= _LONGEST_IDENTIFIER and "\x00" not in identifier
-    instance = queryset.filter(**{column: identifier}).first() if valid else None
-    if instance is None:
+    found = list(queryset.filter(**{column: identifier})[:2]) if valid else []
+    if not found:
         raise missing(model, identifier)
-    return instance
+    if len(found) > 1:
+        raise ambiguous(model, identifier)
+    return found[0]

@@ -98,7 +98,7 @@ class ScopedViewSet(viewsets.ViewSet):
 
     def body(self) -> Any:
         """The request's body, which must be there."""
-        if self.request.data is None:
+        if self.request.META.get("CONTENT_LENGTH") in (None, "", "0"):
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
         return self.request.data
 

@@ -39,6 +39,7 @@ SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key(
 # Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
 # and the URL mount read this list.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("credentials", "catalog"),
     ("accounts",),
     ("identity",),
     ("organizations",),
@@ -85,7 +86,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;",
         },
     }
 else:

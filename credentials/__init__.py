@@ -1,0 +1,1 @@
+"""With which secret: credentials, sealed for their place and never shown."""
