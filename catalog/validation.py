@@ -33,19 +33,35 @@ class ConfigError:
 
 
 def find_errors(validator: jsonschema_rs.Draft202012Validator, schema: Schema, config: Any) -> list[ConfigError]:
-    """The errors of a configuration in its own order, at most 50. Null counts as absent."""
+    """The errors of a configuration, each once and at most 50. Null counts as absent."""
     if not isinstance(config, dict):
         return [ConfigError("", "must be an object")]
     try:
         present = without_nulls(config)
-        found = [error for raw in validator.iter_errors(present) for error in _explain(raw, present)]
+        oversized = _find_oversized(schema, present)
+        if oversized is not None:
+            return [oversized]
+        raw = list(validator.iter_errors(present))
     except TooDeepError:
         return [ConfigError("", f"must not be nested more than {MAX_DEPTH} levels deep")]
-    except (UnicodeError, ValueError, TypeError):
+    except (ValueError, TypeError):  # what JSON does not know: a lone surrogate, a name that is no text
         return [ConfigError("", "must be JSON in UTF-8")]
-    secret = _secret_pointers(schema, present)
-    checked = [_hide(error, secret) for error in found]
-    return list({(error.pointer, error.message): error for error in checked}.values())[:MAX_ERRORS]
+    found: dict[tuple[str, str], ConfigError] = {}
+    for error in (explained for each in raw for explained in _explain(each, present)):
+        found.setdefault((error.pointer, error.message), error)
+        if len(found) == MAX_ERRORS:
+            break
+    secret = _secret_pointers(schema, present) if found else ()
+    return [_hide(error, secret) for error in found.values()]
+
+
+def _find_oversized(root: Schema, config: Any) -> ConfigError | None:
+    """The first list or map with too many entries. Their errors would take seconds to collect."""
+    for pointer, schema, value in walk(root, root, config):
+        limit = "maxItems" if isinstance(value, list) else "maxProperties"
+        if isinstance(value, list | dict) and len(value) > schema.get(limit, len(value)):
+            return ConfigError(pointer, MESSAGES[limit]({"limit": schema[limit]}))
+    return None
 
 
 def _secret_pointers(root: Schema, config: Any) -> tuple[str, ...]:

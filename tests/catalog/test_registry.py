@@ -268,6 +268,15 @@ def test_validate__endless_nesting_and_endless_errors__are_bounded() -> None:
     assert len(provider.validate({f"field{number}": 1 for number in range(1000)})) == 50
 
 
+def test_validate__too_many_entries__is_said_before_their_errors() -> None:
+    jira = find("ticketing_jira")
+    errors = jira.validate(build_minimal(jira) | {"custom_field_mappings": [{}] * 60_000})
+    assert errors == [ConfigError("/custom_field_mappings", "must have at most 1000 items")]
+    custom = find("custom_synqly")
+    errors = custom.validate(build_minimal(custom) | {"endpoints": {str(n): {} for n in range(5000)}})
+    assert errors == [ConfigError("/endpoints", "must have at most 100 members")]
+
+
 # --- credential members ------------------------------------------------------------------------
 
 
