@@ -18,6 +18,7 @@ from core.crypto.hashing import keyed_hash
 from core.tenancy import scoped
 from identity.permissionsets.sets import Permissions
 from tests.api import Api, open_organization
+from tests.server import Server, serving
 
 hypothesis.settings.register_profile(
     "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
@@ -75,3 +76,10 @@ def in_acme(acme: Api) -> Iterator[None]:
     """Acme's scope, for tests that call services or query tables."""
     with scoped(acme.scope):
         yield
+
+
+@pytest.fixture(scope="session")
+def live_server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real server for the session (of each xdist worker); tests share its data and keep to their own."""
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        yield server

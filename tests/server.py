@@ -1,0 +1,149 @@
+"""The service as a user runs it: its own process, its own database, its own keys."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import psycopg
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS_TO_START = 30
+
+
+@dataclasses.dataclass
+class Server:
+    """A granian process and what it takes to call it. `start` after `stop` or `kill` finds the same data."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    organization_id: str = ""
+    token: str = ""  # of its administrator
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def manage(self, *arguments: str) -> str:
+        """What `manage.py` prints for a command."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self) -> None:
+        """Starts the process and waits until it answers."""
+        command = [
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
+            "--workers", "1", "--blocking-threads", "4", "--no-ws", "synqmgr.wsgi:application",
+        ]  # fmt: skip
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"the server did not start:\n{self.log}")
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Whether requests are served: by the probe, or while there is none by the refusal of a stranger."""
+        return self.status("/livez") == 200 or self.status("/v1/accounts") == 401
+
+    def status(self, path: str) -> int:
+        """The status of a GET without a token; 0 when nothing listens."""
+        try:
+            with urlopen(Request(self.url + path), timeout=5) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
+        except (URLError, OSError):
+            return 0
+
+    def stop(self) -> None:
+        """Ends the process as an operator does."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=15)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the process and its workers at once, as a power cut does."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=15)
+        self.process = None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def own_database(folder: Path) -> Iterator[str]:
+    """The URL of a database that nobody else uses: a file, or one made on the server of DATABASE_URL."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        yield f"sqlite:///{folder / 'synqmgr.sqlite3'}"
+        return
+    name = f"synqmgr_live_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield urlsplit(url)._replace(path="/" + name).geturl()
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[Server]:
+    """A server with keys, tables and a first organization, made by the commands of the manual."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SYNQMGR_", "DJANGO_", "GRANIAN_"))}
+    with own_database(folder) as database:
+        own = {
+            "DATABASE_URL": database,
+            "SYNQMGR_DATA": str(folder),
+            "SYNQMGR_OUTBOUND_ALLOW": "127.0.0.0/8",
+        }
+        server = Server(folder, inherited | own | environment, free_port())
+        server.manage("create_keys")
+        server.manage("migrate", "--verbosity", "0")
+        made = json.loads(server.manage("bootstrap", "--json"))
+        server.organization_id, server.token = made["organization_id"], made["token"]
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
