@@ -138,8 +138,8 @@ def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order,
         raise InvalidError(f"`order` is given more than {MOST_ORDERS} times", at=Parameter("query", "order"))
     order: list[Order] = []
     for text in texts:
-        field, _, direction = text.partition("[")
-        if field not in orders or direction not in ("", "asc]", "desc]"):
+        field, bracket, direction = text.partition("[")
+        if field not in orders or bracket + direction not in ("", "[asc]", "[desc]"):
             raise InvalidError(
                 f"`order` must be one of {', '.join(orders)}, with [asc] or [desc] after it if you like",
                 at=Parameter("query", "order", text[:200]),
