@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.core.validators import URLValidator
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -73,6 +74,15 @@ class IdField(StringField):
         if not is_id(value):
             self.fail("id")
         return value
+
+
+@extend_schema_field({"type": "string", "format": "uri", "maxLength": 2048})
+class UrlField(StringField):
+    """An http or https address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=2048, **kwargs)
+        self.validators.append(URLValidator(["http", "https"], message="must be an http or https address"))
 
 
 class InstantField(serializers.DateTimeField):

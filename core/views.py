@@ -79,7 +79,7 @@ class ScopedViewSet(viewsets.ViewSet):
 
     @property
     def verb(self) -> str:
-        return VERBS.get(self.action) or self.verbs[self.action]
+        return self.verbs.get(self.action) or VERBS[self.action]
 
     def record(self, outcome: ProblemError | None = None, object_id: str = "") -> None:
         """Tells the recorder of a change or a refused one; reads are not news."""
@@ -98,9 +98,12 @@ class ScopedViewSet(viewsets.ViewSet):
 
     def body(self) -> Any:
         """The request's body, which must be there."""
-        if self.request.META.get("CONTENT_LENGTH") in (None, "", "0"):
+        if not self.has_body():
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
         return self.request.data
+
+    def has_body(self) -> bool:
+        return self.request.META.get("CONTENT_LENGTH") not in (None, "", "0")
 
     @staticmethod
     def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -176,6 +179,7 @@ class ResourceViewSet(ScopedViewSet):
             instance, content = self.perform_create(serializer)
             self.refuse_outside(instance)
             self.record(object_id=instance.pk)
+        self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 
     def update(self, request: Request, **kwargs: str) -> HttpResponse:
@@ -207,6 +211,9 @@ class ResourceViewSet(ScopedViewSet):
         """Saves a change; gives the object and the answer's content."""
         instance = serializer.save()
         return instance, {"result": self.reader.plan.encode_instance(instance)}
+
+    def conclude(self, content: dict[str, Any]) -> None:
+        """Adds to the answer what can only be done once the change is durable, such as asking a provider."""
 
     def perform_destroy(self, instance: Any) -> None:
         instance.delete()
@@ -241,6 +248,7 @@ class ResourceViewSet(ScopedViewSet):
             instance, content = self.perform_update(validated(serializer))
             self.refuse_outside(instance)
             self.record(object_id=instance.pk)
+        self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 
     def refuse_outside(self, instance: Any) -> None:

@@ -39,6 +39,7 @@ SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key(
 # Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
 # and the URL mount read this list.
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("integrations",),
     ("credentials", "catalog"),
     ("accounts",),
     ("identity",),
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     *reversed(APPS),
+    "synqmgr",
 ]
 MIDDLEWARE = ["core.middleware.RequestMiddleware"]
 ROOT_URLCONF = "synqmgr.urls"

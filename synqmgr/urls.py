@@ -7,12 +7,15 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from core.metrics import metrics
+from core.probes import livez, readyz
 from core.routing import addresses
 
-_apps = [app for app in settings.APPS if find_spec(f"{app}.urls")]
+_apps = [app for app in reversed(settings.APPS) if find_spec(f"{app}.urls")]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path("v1/", include(addresses(import_module(f"{app}.urls").routes))) for app in _apps),
+    path("livez", livez),
+    path("readyz", readyz),
     path("metrics", metrics),
 ]
 handler400 = "core.middleware.bad_request"

@@ -6,38 +6,52 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='OrganizationKey',
+            name="OrganizationKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.PositiveIntegerField()),
-                ('root_version', models.PositiveIntegerField()),
-                ('wrapped', models.BinaryField()),
-                ('organization_id', core.columns.IdColumn(editable=False)),
-                ('created_at', core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField()),
+                ("root_version", models.PositiveIntegerField()),
+                ("wrapped", models.BinaryField()),
+                ("organization_id", core.columns.IdColumn(editable=False)),
+                ("created_at", core.columns.InstantColumn(default=django.utils.timezone.now, editable=False)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('organization_id', 'generation'), name='organization_key_generation')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("organization_id", "generation"), name="organization_key_generation"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='SystemKey',
+            name="SystemKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.PositiveIntegerField()),
-                ('root_version', models.PositiveIntegerField()),
-                ('wrapped', models.BinaryField()),
-                ('purpose', core.columns.TextColumn(max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField()),
+                ("root_version", models.PositiveIntegerField()),
+                ("wrapped", models.BinaryField()),
+                ("purpose", core.columns.TextColumn(max_length=64)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('purpose', 'generation'), name='system_key_generation')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("purpose", "generation"), name="system_key_generation")
+                ],
             },
         ),
     ]

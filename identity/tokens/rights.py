@@ -43,4 +43,4 @@ def rights_of(grants: str) -> tuple[tuple[Grants, ...], Narrowing]:
     """The rights in a token's `grants` column, from its text."""
     chain = orjson.loads(grants)
     sets = dict.fromkeys(link["permission_set"] for link in chain)
-    return tuple(PERMISSION_SETS[name] for name in sets), narrowing_of_chain(chain)
+    return tuple(PERMISSION_SETS[name] if name else {} for name in sets), narrowing_of_chain(chain)

@@ -141,8 +141,9 @@ class PairField(ComputedField):
         pair = orjson.loads(pairs).get(self.slot)
         if pair is None:
             return None
+        own = orjson.loads(grants)[0]
         permissions = {
-            "adhoc_role": orjson.loads(grants)[0],
+            **({"adhoc_role": own} if own["permission_set"] else {}),
             "resource_id": owner_id,
             "resource_type": owner_type,
             "parent_id": parent_id or "",

@@ -28,7 +28,7 @@ Pair = dict[str, dict[str, Any]]
 class TokenSpec:
     """What a new token is for."""
 
-    permission_set: str
+    permission_set: str | None  # none on the management API: a token of the connector API
     resources: dict[str, Any] = dataclasses.field(default_factory=dict)
     ttl: str = ADHOC_TTL  # of the access secret
     refresh_ttl: str | None = None  # of the refresh secret; the same when not given

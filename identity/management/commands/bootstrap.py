@@ -42,6 +42,6 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(answer))
             return
-        self.stdout.write(f"organization id      {answer['organization_id']}")
+        self.stdout.write(f"organization id       {answer['organization_id']}")
         if answer["token"]:
-            self.stdout.write(f"administrator token  {answer['token']}  (shown this once)")
+            self.stdout.write(f"administrator token   {answer['token']}  (shown this once)")

@@ -1,0 +1,97 @@
+"""The catalog over HTTP: the same for every organization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from catalog.registry import Connector, Provider, get_connector, get_provider, list_connectors, list_providers
+from core.errors import NotFoundError
+from core.listing import read_choices, refuse_unknown
+from core.views import ScopedViewSet
+
+OF_CONNECTORS = ("providers",)
+OF_PROVIDERS = ("connector", "operations", "provider_config")
+OF_PROVIDER = ("connector", "operations", "request_body", "provider_config")
+
+
+def show_connector(connector: Connector, expand: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A connector, with its providers if asked."""
+    shown: dict[str, Any] = {
+        "id": connector.id,
+        "name": connector.id,
+        "fullname": connector.fullname,
+        "description": connector.description,
+        "provider_ids": connector.provider_ids,
+        "connector": connector.id,
+        "release": {"availability": connector.availability},
+    }
+    if "providers" in expand:
+        members = [p for p in list_providers() if p.connector_id == connector.id]
+        shown["providers"] = [show_base(provider) for provider in members]
+    return shown
+
+
+def show_base(provider: Provider, expand: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A provider without its connector."""
+    shown: dict[str, Any] = {
+        "id": provider.id,
+        "name": provider.id,
+        "fullname": provider.fullname,
+        "vendor": provider.vendor,
+        "description": provider.description,
+        "connector_id": provider.connector_id,
+        "release": {"availability": provider.availability, "environments": provider.environments},
+    }
+    if "provider_config" in expand:
+        shown["provider_config"] = provider.schema
+    if "operations" in expand and (connector := get_connector(provider.connector_id)) is not None:
+        # No connector API is served yet, so no provider supports an operation of one.
+        shown["operations"] = [{"id": o, "name": o, "supported": False} for o in connector.operations]
+    return shown
+
+
+def show_provider(provider: Provider, expand: tuple[str, ...]) -> dict[str, Any]:
+    """A provider with its connector: its id or, if asked, the whole of it."""
+    connector = get_connector(provider.connector_id)
+    whole = connector is not None and "connector" in expand
+    return {
+        **show_base(provider, expand),
+        "connector": show_connector(connector) if whole and connector else provider.connector_id,
+    }
+
+
+class CapabilitiesViewSet(ScopedViewSet):
+    """What can be connected: the connectors, and the providers of each."""
+
+    resource = "capabilities"
+    verbs = {"list_connectors": "list", "list_providers": "list", "get_provider": "get"}
+    group = "capabilities"
+
+    def expand(self, request: Request, choices: tuple[str, ...]) -> tuple[str, ...]:
+        refuse_unknown(request.query_params, ["expand"])
+        return read_choices(request.query_params, "expand", choices)
+
+    @action(detail=False, methods=["get"], url_path="connectors")
+    def list_connectors(self, request: Request) -> HttpResponse:
+        """Lists all connectors. `expand=providers` adds the providers of each."""
+        expand = self.expand(request, OF_CONNECTORS)
+        return self.json({"result": [show_connector(connector, expand) for connector in list_connectors()]})
+
+    @action(detail=False, methods=["get"], url_path="providers")
+    def list_providers(self, request: Request) -> HttpResponse:
+        """Lists all providers. `expand` adds the connector, the operations or the configuration's JSON Schema."""
+        expand = self.expand(request, OF_PROVIDERS)
+        return self.json({"result": [show_provider(provider, expand) for provider in list_providers()]})
+
+    @action(detail=False, methods=["get"], url_path="providers/<str:provider_id>")
+    def get_provider(self, request: Request, provider_id: str) -> HttpResponse:
+        """Shows one provider by the `type` of its configuration."""
+        expand = self.expand(request, OF_PROVIDER)
+        provider = get_provider(provider_id)
+        if provider is None:
+            raise NotFoundError(f"there is no provider {provider_id[:200]!r}")
+        return self.json({"result": show_provider(provider, expand)})

@@ -1,0 +1,1 @@
+"""What is connected: integrations, and the points that say what may be connected where."""

@@ -1,0 +1,7 @@
+"""The integrations app's registration."""
+
+from django.apps import AppConfig
+
+
+class IntegrationsConfig(AppConfig):
+    name = "integrations"

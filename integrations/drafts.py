@@ -1,0 +1,126 @@
+"""Drafts: integrations checked against all that is known without asking the provider, and then by asking."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from accounts.models import Account
+from catalog.members import CredentialMember
+from catalog.registry import Provider
+from catalog.verify import verify
+from core.errors import InvalidError, Parameter, ProblemError
+from core.references import named_absent
+from core.tenancy import current_scope
+from credentials.models import Credential
+from credentials.serializers import CONFIG_FORMS
+from credentials.services import use_credential
+from integrations.configs import read_config, unmask_config
+from integrations.models import Integration
+from integrations.points.models import IntegrationPoint
+
+
+class ProviderNotAllowedError(InvalidError):
+    """The integration point does not allow this provider for accounts of this environment."""
+
+    slug = "provider-not-allowed"
+    remedy = "Choose a provider that the integration point allows, or allow this one there."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked configuration that is not saved: whose it is, its provider, and its credentials."""
+
+    account: Account
+    point: IntegrationPoint | None
+    provider: Provider
+    config: dict[str, Any]
+    stored: dict[str, Credential]  # by the pointer of the member that refers to it
+    inline: list[CredentialMember]
+
+    def templates(self) -> list[dict[str, Any]]:
+        """The schedules that the point gives to integrations of this provider."""
+        schedules = (self.point.scheduled_operations if self.point else None) or []
+        return [each for each in schedules if each["operation"].startswith(f"{self.provider.connector_id}_")]
+
+    def opened(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Every credential's type and secret by the pointer of its member."""
+        found = {p: (c.credential_type, use_credential(credential=c)) for p, c in self.stored.items()}
+        for member in self.inline:
+            found[member.pointer] = (str(member.credential_type), member.credential_config)
+        return found
+
+
+def draft_integration(
+    *,
+    account: Account,
+    config: dict[str, Any],
+    point: IntegrationPoint | None,
+    integration: Integration | None = None,
+    prefix: str = "",
+) -> Draft:
+    """Checks a provider configuration against everything that is known without asking the provider."""
+    provider, present = read_config(config, prefix)
+    if point is not None:
+        refuse_disallowed(provider=provider, point=point, account=account, prefix=prefix)
+    if provider.id == "custom_synqly":
+        refuse_missing_custom(present, prefix)
+    owners = {account.id, point.id if point else None, integration.id if integration else None}
+    stored, inline = {}, []
+    for member in provider.credential_members(present):
+        if member.is_reference:
+            stored[member.pointer] = find_stored(member, owners, f"{prefix}/provider_config{member.pointer}")
+        else:
+            refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
+            inline.append(member)
+    return Draft(account, point, provider, present, stored, inline)
+
+
+def refuse_missing_custom(config: dict[str, Any], prefix: str) -> None:
+    """Raises when a configuration names a custom provider that is not there."""
+    if named_absent("custom", [config["custom_id"]]):
+        pointer = f"{prefix}/provider_config/custom_id"
+        raise InvalidError(f"{pointer}: does not exist", at=Parameter("body", pointer, config["custom_id"]))
+
+
+def refuse_disallowed(*, provider: Provider, point: IntegrationPoint, account: Account, prefix: str) -> None:
+    """Raises unless the point takes this provider for this account."""
+    at = Parameter("body", f"{prefix}/provider_config/type", provider.id)
+    if provider.connector_id != point.connector:
+        raise ProviderNotAllowedError(
+            f"the integration point takes providers of the connector {point.connector!r}", at=at
+        )
+    if not point.allows(provider.id, account.environment):
+        raise ProviderNotAllowedError(
+            f"the integration point does not allow {provider.id!r} in {account.environment} accounts", at=at
+        )
+
+
+def refuse_malformed(member: CredentialMember, pointer: str) -> None:
+    """Raises when an inline credential is not one that could be stored."""
+    form = CONFIG_FORMS[str(member.credential_type)](data=member.credential_config)
+    if not form.is_valid():
+        raise InvalidError(f"{pointer}: is no complete credential", at=Parameter("body", pointer))
+
+
+def find_stored(member: CredentialMember, owners: set[str | None], pointer: str) -> Credential:
+    """The stored credential a member refers to, which one of the owners must have."""
+    reference, at = member.value["value"], Parameter("body", f"{pointer}/value", member.value["value"][:200])
+    # Not narrowed: a credential of the integration point serves accounts that may not see it.
+    mine = Credential._base_manager.filter(organization_id=current_scope().organization_id, owner_id__in=owners)
+    found = mine.filter(id=reference).first() if len(reference) == 36 else None
+    if found is None:
+        raise InvalidError(
+            f"{at.id}: does not exist",
+            detail="An integration uses credentials of its account, its integration point or its own.",
+            at=at,
+        )
+    if found.credential_type not in member.types or found.credential_type != member.credential_type:
+        raise InvalidError(f"{at.id}: is a credential of the type {found.credential_type!r}", at=at)
+    use_credential(credential=found, at=at)
+    return found
+
+
+def verify_draft(*, draft: Draft, values: dict[str, str] | None = None) -> list[ProblemError]:
+    """Asks the provider; the doubts, none only if it accepted. `values` are secrets that the draft has masked."""
+    return verify(draft.provider, unmask_config(draft.config, values or {}), draft.opened())

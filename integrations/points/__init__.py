@@ -1,0 +1,1 @@
+"""Integration points: a class of integrations, its allowed providers and its templates."""

@@ -1,0 +1,110 @@
+"""Operation schedules: what runs by itself, how often, from when."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+
+from core.durations import DurationField, parse_duration
+from core.errors import Parameter, ProblemError
+from core.fields import BooleanField, EnumField, InstantField, ListField, StringField
+from core.serializers import StrictSerializer
+from core.unions import UnionField
+
+SHORTEST, SHORTEST_SNAPSHOT = "5m", "12h"
+FULL_SNAPSHOT = "full_snapshot"
+YEAR = dt.timedelta(days=366)
+_AGO = re.compile(r"(\d{1,5})([dhm])\Z")
+OPERATIONS = (
+    "assets_query_devices", "assets_query_alerts", "assets_query_utilization", "assets_query_vulnerabilities",
+    "cloudsecurity_query_cloud_resource_inventory", "cloudsecurity_query_compliance_findings",
+    "cloudsecurity_query_events", "cloudsecurity_query_ioms", "cloudsecurity_query_threats", "edr_query_alerts",
+    "edr_query_applications", "edr_query_endpoints", "edr_query_iocs", "edr_query_posture_score",
+    "edr_query_threatevents", "emailsecurity_query_threats", "emailsecurity_query_email_events",
+    "endpointmanagement_query_devices", "endpointmanagement_query_compliance_findings", "identity_query_audit_log",
+    "identity_query_groups", "identity_query_groups_enriched", "identity_query_risk_events", "identity_query_users",
+    "identity_query_users_enriched", "siem_query_events", "siem_query_investigations", "vulnerabilities_query_assets",
+    "vulnerabilities_query_findings", "vulnerabilities_query_scans", "appsec_query_findings",
+)  # fmt: skip
+
+
+class FrequencyRaisedError(ProblemError):
+    """A schedule that reads everything each time was asked for more often than every 12 hours."""
+
+    status = 200
+    slug = "frequency-raised"
+    remedy = "Nothing need be done; give `12h` or more to have it as sent."
+
+
+class PeriodicFrequencySerializer(StrictSerializer):
+    """At a fixed interval."""
+
+    type = EnumField(["periodic"], help_text="`periodic`")
+    value = DurationField(least=SHORTEST, most="8760h", help_text="The interval, such as `4h`; at least 5 minutes.")
+
+
+class OperationIncrementalPullConfigSerializer(StrictSerializer):
+    """How much each run reads."""
+
+    mode = EnumField(["incremental", FULL_SNAPSHOT], help_text="Only what changed, or everything.")
+    time_filter_field = StringField(required=False, help_text="The field that tells what changed.")
+
+
+class OperationScheduleSerializer(StrictSerializer):
+    """An operation that runs by itself."""
+
+    operation = EnumField(OPERATIONS, help_text="The operation.")
+    enabled = BooleanField(help_text="Whether it runs.")
+    frequency = UnionField(
+        name="OperationFrequency", forms={"periodic": PeriodicFrequencySerializer}, help_text="How often it runs."
+    )
+    filters = ListField(
+        child=StringField(max_length=1024), max_length=10, required=False, help_text="Filters such as `status[eq]open`."
+    )
+    backfill_from_time = StringField(
+        max_length=64,
+        required=False,
+        help_text="Where the first run starts: a time, `7d` ago, or `max`; at most a year.",
+    )
+    incremental_config = OperationIncrementalPullConfigSerializer(required=False, help_text="How much each run reads.")
+
+    def validate_backfill_from_time(self, text: str) -> str:
+        if text == "max":
+            return text
+        ago = _AGO.match(text)
+        if ago:
+            unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]
+            start = dt.datetime.now(dt.UTC) - dt.timedelta(**{unit: int(ago[1])})
+        else:
+            start = InstantField().to_internal_value(text)
+        if start < dt.datetime.now(dt.UTC) - YEAR:
+            raise ValidationError("must lie at most a year back")
+        return text
+
+
+def refuse_foreign_operations(schedules: list[dict[str, Any]], connector: str) -> None:
+    """Raises for operations of another connector."""
+    wrong: Any = {
+        i: {"operation": [f"is no operation of the connector {connector!r}"]}
+        for i, schedule in enumerate(schedules)
+        if not schedule["operation"].startswith(f"{connector}_")
+    }
+    if wrong:
+        raise ValidationError({"scheduled_operations": wrong})
+
+
+def raise_frequencies(schedules: list[dict[str, Any]]) -> list[ProblemError]:
+    """Raises the intervals of full snapshots to 12 hours, in place; says which."""
+    raised: list[ProblemError] = []
+    shortest = parse_duration(SHORTEST_SNAPSHOT)
+    for i, schedule in enumerate(schedules):
+        asked = parse_duration(schedule["frequency"]["value"])
+        full = (schedule.get("incremental_config") or {}).get("mode") == FULL_SNAPSHOT
+        if full and asked is not None and shortest is not None and asked < shortest:
+            at = Parameter("body", f"/scheduled_operations/{i}/frequency/value", schedule["frequency"]["value"])
+            raised.append(FrequencyRaisedError("a full snapshot runs every 12 hours at most: raised to `12h`", at=at))
+            schedule["frequency"] = {**schedule["frequency"], "value": SHORTEST_SNAPSHOT}
+    return raised

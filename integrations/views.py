@@ -1,0 +1,203 @@
+"""Integrations over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from accounts.models import Account, Environment
+from accounts.serializers import AccountSerializer
+from catalog.registry import list_connectors
+from core.errors import ForbiddenError, ProblemError
+from core.filters import EnumFilter, IdFilter, ResourceFilterSet, TextFilter
+from core.listing import refuse_unknown
+from core.models import Resource
+from core.problems import build_problem
+from core.reading import find, reader_of
+from core.serializers import in_mode, validated
+from core.views import ResourceViewSet, ScopedViewSet
+from credentials.serializers import CredentialSerializer
+from identity.tokens.models import Surface, Token, TokenOwnerType
+from identity.tokens.services import TokenSpec, issue_token
+from identity.tokens.views import shown_once
+from integrations.drafts import Draft, draft_integration, verify_draft
+from integrations.models import Integration
+from integrations.points.serializers import IntegrationPointSerializer
+from integrations.serializers import (
+    CreateIntegrationTokenRequestSerializer,
+    IntegrationSerializer,
+    VerifyIntegrationRequestSerializer,
+)
+from integrations.services import Outcome, delete_integration, open_values
+
+TOKEN_TTL = "10m"  # noqa: S105 - a duration
+
+
+class IntegrationFilterSet(ResourceFilterSet):
+    account_id = IdFilter()
+    account__name = TextFilter(field_name="account__name")
+    account__fullname = TextFilter(field_name="account__fullname")
+    account__environment = EnumFilter(Environment, field_name="account__environment")
+    integration_point_id = IdFilter()
+    integration_point__name = TextFilter(field_name="integration_point__name")
+    category = EnumFilter([connector.id for connector in list_connectors()])
+    provider_type = TextFilter()
+
+
+class OrganizationIntegrationViewSet(ResourceViewSet):
+    """The integrations of all accounts."""
+
+    resource = "integrations"
+    serializer_class = IntegrationSerializer
+    filterset_class = IntegrationFilterSet
+    orders = {
+        **ResourceViewSet.orders,
+        "category": "category",
+        "provider_type": "provider_type",
+        "account.name": "account__name",
+    }
+    expands = {
+        "account": ("account",),
+        "accounts": ("account",),
+        "integration_point": ("integration_point",),
+        "integration_points": ("integration_point",),
+        "all": ("account", "integration_point"),
+    }
+    expansions = {"account": AccountSerializer, "integration_point": IntegrationPointSerializer}
+    actions: ClassVar[tuple[str, ...]] = ("list",)
+    unique_names = False
+
+
+class IntegrationViewSet(OrganizationIntegrationViewSet):
+    """Integrations: an account's connections to providers."""
+
+    actions = ("list", "create", "retrieve", "update", "partial_update", "destroy")
+    verbs = {"verify": "verify", "verify_existing": "verify"}
+    lookup_url_kwarg = "integration_id"
+    unique_names = True
+
+    @property
+    def verb(self) -> str:
+        return "list_account" if self.action == "list" else super().verb
+
+    def fixed(self) -> dict[str, Any]:
+        return {"account_id": self.account.id}
+
+    @property
+    def account(self) -> Account:
+        if not hasattr(self, "_account"):
+            self._account: Account = find(Account, self.kwargs["account_id"])
+        return self._account
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "account": self.account}
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        serializer.save()
+        self.outcome: Outcome = serializer.outcome
+        result: dict[str, Any] = {"integration": self.shown(), "credentials_created": self.credentials_created()}
+        if self.outcome.token is not None:
+            result["token"] = shown_once(self.outcome.token)["primary"]
+        return self.outcome.integration, {"result": result}
+
+    def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        serializer.save()
+        self.outcome = serializer.outcome
+        return self.outcome.integration, {"result": self.shown(), "credentials_created": self.credentials_created()}
+
+    def perform_destroy(self, instance: Integration) -> None:
+        delete_integration(integration=instance)
+
+    def conclude(self, content: dict[str, Any]) -> None:
+        """Asks the provider, once the change is durable; the doubts go into the answer."""
+        problems = list(self.outcome.notes)
+        if self.outcome.is_new_config:
+            values = open_values(integration=self.outcome.integration)
+            problems += verify_draft(draft=self.outcome.draft, values=values)
+        content.update(self.messages(problems))
+
+    def shown(self) -> dict[str, Any]:
+        """The integration, with the webhook keys that were made for it."""
+        shown = self.reader.plan.document(self.outcome.integration)
+        for item in (shown.get("webhook_config") or {}).get("items", []):
+            item["integrator_key"] = self.outcome.webhook_keys.get(item["webhook_url"], item["integrator_key"])
+        return shown
+
+    def credentials_created(self) -> list[dict[str, Any]]:
+        plan = reader_of(CredentialSerializer).plan
+        return [plan.encode_instance(credential) for credential in self.outcome.credentials]
+
+    def messages(self, problems: list[ProblemError]) -> dict[str, Any]:
+        """The `messages` of an answer; none when there are no doubts."""
+        request_id = self.request._request.request_id  # type: ignore[attr-defined]
+        shown = [build_problem(problem, request_id) for problem in problems]
+        return {"messages": {"problems": shown}} if shown else {}
+
+    # --- verifying -------------------------------------------------------------------------------
+
+    @action(detail=False, methods=["post"])
+    def verify(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Checks an integration without making it: its configuration, then whether the provider accepts it.
+
+        An answer without `messages` means that the provider was asked and accepted. A check that cannot be made
+        says so in `messages.problems`.
+        """
+        refuse_unknown(request.query_params, [])
+        context = {**self.context(), "prefix": "/integration"}
+        serializer = validated(VerifyIntegrationRequestSerializer(data=self.body(), context=context))
+        return self.verified(serializer.fields["integration"].draft, {})
+
+    @action(detail=True, methods=["post"], url_path="verify")
+    def verify_existing(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Checks an integration as it is or, with a body, as it would be after an update with that body."""
+        refuse_unknown(request.query_params, [])
+        integration = find(Integration, self.identifier(), self.fixed())
+        if self.has_body():
+            update = in_mode(IntegrationSerializer, "update")
+            draft = validated(update(integration, data=self.body(), context=self.context())).draft
+        else:
+            point = integration.integration_point
+            draft = draft_integration(
+                account=self.account, config=integration.provider_config, point=point, integration=integration
+            )
+        return self.verified(draft, open_values(integration=integration))
+
+    def verified(self, draft: Draft, values: dict[str, str]) -> HttpResponse:
+        categories = self.principal.scope.narrowing.categories
+        if categories is not None and draft.provider.connector_id not in categories:
+            raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
+        self.record(object_id=draft.account.id)
+        return self.json(self.messages(verify_draft(draft=draft, values=values)))
+
+
+class IntegrationTokenViewSet(ScopedViewSet):
+    """Tokens for the connector API of one integration."""
+
+    resource = "tokens"
+    actions = ("create",)
+    verbs = {"create": "create_integration"}
+
+    def create(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Creates a short-lived token for one integration. It opens the connector API only."""
+        refuse_unknown(request.query_params, [])
+        account = find(Account, self.kwargs["account_id"])
+        integration = find(Integration, self.kwargs["integration_id"], {"account_id": account.id})
+        data = self.body() if self.has_body() else {}
+        asked = validated(CreateIntegrationTokenRequestSerializer(data=data)).validated_data
+        spec = TokenSpec(
+            permission_set=None,
+            ttl=asked.get("token_ttl") or TOKEN_TTL,
+            name=asked.get("name"),
+            owner_type=TokenOwnerType.INTEGRATION,
+            owner_id=integration.id,
+            account_id=account.id,
+            surface=Surface.CONNECTORS,
+        )
+        issued = issue_token(spec=spec, parent=Token._base_manager.get(id=self.principal.token_id))
+        self.record(object_id=issued.token.id)
+        return self.json({"result": shown_once(issued)["primary"]["access"]})

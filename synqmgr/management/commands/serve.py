@@ -1,0 +1,58 @@
+"""`manage.py serve`: from nothing to a running server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from core.checks import refuse_unsafe_settings
+from core.crypto.keyring import create_key_file
+from core.crypto.startup import verify_keys
+
+THREADS = {"sqlite": "1", "postgresql": "4"}  # of each worker: SQLite has one writer, more threads only wait
+
+
+class Command(BaseCommand):
+    help = (
+        "Makes what is missing (key file, tables, the first organization) and serves. "
+        "Reads HOST (127.0.0.1), PORT (8000) and WORKERS (2) from the environment."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unsafe_settings()
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        if not settings.ROOT_KEYS and not settings.ROOT_KEY_FILE.exists() and not settings.PRODUCTION:
+            create_key_file(settings.ROOT_KEY_FILE)
+            self.stdout.write(f"root key made         {settings.ROOT_KEY_FILE} (back it up apart from the database)")
+        call_command("migrate", verbosity=0, interactive=False)
+        verify_keys()
+        host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+        address = f"http://{'localhost' if host in ('127.0.0.1', '::1', '0.0.0.0') else host}:{port}"  # noqa: S104
+        self.stdout.write(f"API                   {address}/v1")
+        self.stdout.write(f"API docs              {address}/docs  {address}/redoc  {address}/openapi.yaml")
+        call_command("bootstrap", if_new=True, stdout=self.stdout)
+        self.stdout.flush()
+        connection.close()
+        self.replace_process(host, port)
+
+    @staticmethod
+    def replace_process(host: str, port: str) -> None:
+        """Becomes the server, so that signals reach it."""
+        metrics: Path = settings.DATA_DIR / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir()
+        workers, threads = os.environ.get("WORKERS", "2"), THREADS[connection.vendor]
+        arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-log-access"]
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
+        os.chdir(settings.BASE_DIR)
+        os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
