@@ -54,6 +54,11 @@ class WireFilter(django_filters.Filter):
     operators: ClassVar[tuple[str, ...]] = ORDERED
     model: type[models.Model]  # the table filtered, as django-filter sets it
 
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("required", True)  # nothing is no value, except of a text
+        kwargs["error_messages"] = {"required": "must not be empty"} | kwargs.get("error_messages", {})
+        super().__init__(**kwargs)
+
     def condition(self, op: str, text: str) -> Q:
         """The rows that `field[op]text` keeps. Raises forms.ValidationError for a value of the wrong type."""
         path = self.field_name
