@@ -57,6 +57,6 @@ class AccountSerializer(ResourceSerializer):
 
 def index_labels(account: Account) -> None:
     """Writes the rows that a search by label reads."""
-    rows = [AccountLabel(account=account, organization_id=account.organization_id, label=x) for x in account.labels]
+    rows = [AccountLabel.in_scope(account=account, label=label) for label in account.labels]
     if rows:
         AccountLabel.objects.bulk_create(rows)

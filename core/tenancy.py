@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
 from django.db.models import Q
@@ -116,7 +116,11 @@ class TenantManager(models.Manager[M]):
     """Sees the rows of the scope in force only."""
 
     def get_queryset(self) -> models.QuerySet[M]:
-        scope = current_scope()
+        return super().get_queryset().filter(condition(self.model, current_scope()))
+
+    def unnarrowed(self) -> models.QuerySet[M]:
+        """The organization's rows without the caller's narrowing, for rules that hold for all of them."""
+        scope = Scope(current_scope().organization_id)
         return super().get_queryset().filter(condition(self.model, scope))
 
 
@@ -140,3 +144,8 @@ class TenantModel(models.Model):
         elif scope.organization_id not in (None, mine):
             raise NoScopeError("a row of one organization cannot be saved in the scope of another")
         super().save(*args, **kwargs)
+
+    @classmethod
+    def in_scope(cls, **columns: Any) -> Self:
+        """A new row of the organization in scope, not saved yet."""
+        return cls(**{cls.tenant_column: current_scope().organization_id}, **columns)

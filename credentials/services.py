@@ -13,7 +13,6 @@ from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import InvalidError, Parameter
 from core.names import assign_name
 from core.references import Owner
-from core.tenancy import current_scope
 from credentials.models import Credential, ManagedType, OwnerType
 
 
@@ -59,9 +58,8 @@ def open_config(*, credential: Credential) -> dict[str, Any]:
 
 def create_credential(*, owner: Owner, spec: CredentialSpec) -> Credential:
     """A new sealed credential of an owner."""
-    credential = Credential(
+    credential = Credential.in_scope(
         id=new_id(),
-        organization_id=current_scope().organization_id,
         owner_type=owner.type,
         owner_id=owner.id,
         account_id=owner.account_id,

@@ -15,8 +15,8 @@ from core.names import assign_name
 from core.references import Owner
 from credentials.models import Credential, ManagedType, OwnerType
 from credentials.services import CredentialSpec, create_credential, delete_owned
-from identity.tokens.models import Surface, Token, TokenOwnerType, TokenType
-from identity.tokens.services import IssuedToken, TokenSpec, issue_token
+from identity.tokens.models import Surface, TokenOwnerType, TokenType
+from identity.tokens.services import IssuedToken, TokenSpec, delete_tokens_of, issue_token
 from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft
 from integrations.mappings import additional_for, chains_for
@@ -50,9 +50,8 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     notes = raise_frequencies(attrs.get("scheduled_operations") or [])
     webhooks = attrs.pop("webhook_config", None)
     name, fullname = attrs.pop("name", None), attrs.pop("fullname", None)
-    integration = Integration(
+    integration = Integration.in_scope(
         id=new_id(),
-        organization_id=draft.account.organization_id,
         account=draft.account,
         integration_point=point,
         category=draft.provider.connector_id,
@@ -107,8 +106,7 @@ def link_credentials(*, integration: Integration, draft: Draft, created: list[Cr
     IntegrationCredential.objects.filter(integration=integration).exclude(credential_id__in=used).delete()
     noted = set(IntegrationCredential.objects.filter(integration=integration).values_list("credential_id", flat=True))
     IntegrationCredential.objects.bulk_create(
-        IntegrationCredential(organization_id=integration.organization_id, integration=integration, credential_id=each)
-        for each in sorted(used - noted)
+        IntegrationCredential.in_scope(integration=integration, credential_id=each) for each in sorted(used - noted)
     )
     own = Credential.objects.filter(owner_type=OwnerType.INTEGRATION, owner_id=integration.id)
     own.filter(managed=ManagedType.MANAGED).exclude(id__in=used).delete()
@@ -144,6 +142,6 @@ def issue_own_token(*, integration: Integration) -> IssuedToken:
 def delete_integration(*, integration: Integration) -> None:
     """Deletes an integration with its Managed credentials and its tokens."""
     owner_id = integration.id
-    Token._base_manager.filter(owner_type=TokenOwnerType.INTEGRATION, owner_id=owner_id).delete()
+    delete_tokens_of(owner_id=owner_id)
     integration.delete()
     delete_owned(owner_type=OwnerType.INTEGRATION, owner_id=owner_id)

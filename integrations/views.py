@@ -20,8 +20,8 @@ from core.reading import find, reader_of
 from core.serializers import in_mode, validated
 from core.views import ResourceViewSet, ScopedViewSet
 from credentials.serializers import CredentialSerializer
-from identity.tokens.models import Surface, Token, TokenOwnerType
-from identity.tokens.services import TokenSpec, issue_token
+from identity.tokens.models import Surface, TokenOwnerType
+from identity.tokens.services import TokenSpec, issue_token, token_of
 from identity.tokens.views import shown_once
 from integrations.drafts import Draft, draft_integration, verify_draft
 from integrations.models import Integration
@@ -198,6 +198,6 @@ class IntegrationTokenViewSet(ScopedViewSet):
             account_id=account.id,
             surface=Surface.CONNECTORS,
         )
-        issued = issue_token(spec=spec, parent=Token._base_manager.get(id=self.principal.token_id))
+        issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
         self.record(object_id=issued.token.id)
         return self.json({"result": shown_once(issued)["primary"]["access"]})

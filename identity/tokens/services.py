@@ -55,7 +55,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
     grants = [own, *(link for link in (parent.grants if parent else []) if link != own)]
     accounts = narrowing_of_chain(grants).accounts
     now = dt.datetime.now(dt.UTC)
-    token = Token(
+    token = Token.in_scope(
         id=new_id(),
         owner_type=spec.owner_type,
         owner_id=spec.owner_id or current_scope().organization_id,
@@ -73,9 +73,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
     with transaction.atomic():
         assign_name(token, name=spec.name, fullname=spec.fullname)
         token.save(force_insert=True)
-        for row in rows:
-            row.organization_id = token.organization_id
-        TokenSecret._base_manager.bulk_create(rows)
+        TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
 
 
@@ -95,7 +93,9 @@ def _new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[
         public_id, text = new_secret()
         digest = keyed_hash(text)
         rows.append(
-            TokenSecret(public_id=public_id, token=token, slot="primary", kind=kind, digest=digest, expires=expires)
+            TokenSecret.in_scope(
+                public_id=public_id, token=token, slot="primary", kind=kind, digest=digest, expires=expires
+            )
         )
         pair[kind] = {"id": public_id, "expires": format_instant(expires)}
         secrets[kind] = text
@@ -116,6 +116,17 @@ def delete_token(*, token: Token) -> None:
     """Ends a token at once, with every token that was derived from it."""
     doomed, generation = {token.id}, [token.id]
     while generation:
-        generation = list(Token._base_manager.filter(parent_id__in=generation).values_list("id", flat=True))
+        generation = list(Token.objects.unnarrowed().filter(parent_id__in=generation).values_list("id", flat=True))
         doomed.update(generation)
-    Token._base_manager.filter(id__in=doomed).delete()
+    Token.objects.unnarrowed().filter(id__in=doomed).delete()
+
+
+def delete_tokens_of(*, owner_id: str) -> None:
+    """Ends the tokens of an owner that is being deleted."""
+    Token.objects.unnarrowed().filter(owner_id=owner_id).delete()
+
+
+def token_of(*, principal: Principal) -> Token:
+    """The token a principal acts by."""
+    token: Token = Token.objects.unnarrowed().get(id=principal.token_id)
+    return token

@@ -23,6 +23,7 @@ from identity.tokens.services import (
     delete_token,
     issue_token,
     refuse_wider,
+    token_of,
 )
 
 
@@ -78,7 +79,7 @@ class TokenViewSet(ResourceViewSet):
             fullname=asked.get("fullname"),
             surface=Surface.MCP if mcp else Surface.MANAGEMENT,
         )
-        issued = issue_token(spec=spec, parent=Token._base_manager.get(id=self.principal.token_id))
+        issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
         self.record(object_id=issued.token.id)
         return self.json({"result": shown_once(issued)})
 
