@@ -117,6 +117,12 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
 
     # --- writing ---------------------------------------------------------------------------------
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        if self.mode != "read":
+            return super().run_validation(data)
+        is_settled, value = self.validate_empty_values(data)  # an expanded member that is sent back, to be ignored
+        return value if is_settled else self.to_internal_value(data)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None:
             return attrs
@@ -137,9 +143,11 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         stored = plan_of(read_class(type(self))).document(instance)
         wrong = {}
         for name in (*self.Meta.read_only, *self.Meta.fixed):
-            if name == "updated_at" or name not in attrs:
+            field, sent = self.fields[name], self.initial_data.get(name)
+            if name == "updated_at" or sent is None:
                 continue
-            sent = self.fields[name].to_representation(attrs[name])
+            if name in attrs:  # not so for what is computed: DRF does not read it
+                sent = field.to_representation(attrs[name])
             if sent != stored.get(name):
                 wrong[name] = ["cannot be changed: send the value that is stored"]
         if wrong:
