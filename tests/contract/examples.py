@@ -25,7 +25,8 @@ class Example:
     answer's `result` that is the object, when it is not `result` itself. `shown` is the object, for a
     resource whose address cannot make one. `unshown` are members that PUT needs and GET does not show.
     `references` are places in the body that name another object (JSON Pointer), and what makes such an
-    object for a principal. `bodies` are the bodies of verbs that only this resource has.
+    object for a principal. `bodies` are the bodies of actions that only this resource has.
+    `statements` is what making one may cost; more than the usual for what makes other objects with it.
     """
 
     body: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -35,6 +36,7 @@ class Example:
     unshown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     references: Mapping[str, Callable[[Api], str]] = dataclasses.field(default_factory=dict)
     bodies: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    statements: int = 6
 
 
 def new_name(noun: str) -> str:
@@ -91,10 +93,56 @@ def credential_by_id(api: Api) -> Example:
     return Example(shown=made.json()["result"])
 
 
+def point_body(name: str) -> dict[str, Any]:
+    return {"name": name, "connector": "notifications", "environments": {"test": ["*"], "prod": ["*"]}}
+
+
+def parent_point(api: Api) -> str:
+    return parent(api, "/v1/integration-points", point_body("parent-point"))
+
+
+def parent_credential(api: Api) -> str:
+    body = {"name": "parent-credential", "config": {"type": "token", "secret": "hush"}}
+    return parent(api, f"/v1/credentials/{parent_account(api)}", body)
+
+
+def integration_point(api: Api) -> Example:
+    return Example(point_body(new_name("point")) | {"fullname": "Example", "description": "Alerts"})
+
+
+def integration(api: Api) -> Example:
+    config = {
+        "type": "notifications_slack",
+        "channel": "#alerts",
+        "url": "https://127.0.0.1:9",  # refused before anything is sent
+        "credential": {"type": "token_id", "value": parent_credential(api)},
+    }
+    body = {
+        "name": new_name("integration"),
+        "fullname": "Example",
+        "provider_config": config,
+        "integration_point_id": parent_point(api),
+    }
+    references = {"/integration_point_id": parent_point, "/provider_config/credential/value": parent_credential}
+    verifying = {"verify": {"integration": body}, "verify_existing": None}
+    return Example(
+        body, {"account_id": parent_account(api)}, "integration", references=references, bodies=verifying, statements=16
+    )
+
+
+def integration_of_all(api: Api) -> Example:
+    example = integration(api)
+    made = api.post(f"/v1/integrations/{example.path['account_id']}", example.body)
+    return Example(shown=made.json()["result"]["integration"])
+
+
 EXAMPLES: dict[str, Callable[[Api], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
+    "IntegrationPointViewSet": integration_point,
+    "IntegrationViewSet": integration,
+    "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
     "TokenViewSet": token,
 }

@@ -10,10 +10,9 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from core.views import ResourceViewSet, ScopedViewSet
+from core.views import VERBS, ResourceViewSet, ScopedViewSet
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-STANDARD = ("list", "create", "get", "update", "patch", "delete")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +61,18 @@ class Face:
     def name(self) -> str:
         return self.viewset.__name__
 
+    def find(self, verb: str) -> Operation | None:
+        """The operation that does what a verb means, under whatever name it is granted."""
+        standard = (o for o in self.operations if VERBS.get(o.action) == verb)
+        return next(standard, next((o for o in self.operations if o.verb == verb), None))
+
     def has(self, *verbs: str) -> bool:
-        return set(verbs) <= {o.verb for o in self.operations}
+        return all(self.find(verb) for verb in verbs)
 
     def operation(self, verb: str) -> Operation:
-        return next(o for o in self.operations if o.verb == verb)
-
-    def reading(self) -> Operation | None:
-        """The operation that answers with one object."""
-        return next((o for o in self.operations if o.method == "GET" and o.verb in ("get", "lookup")), None)
+        found = self.find(verb)
+        assert found is not None, f"{self} has no operation {verb!r}"
+        return found
 
     def __str__(self) -> str:
         return self.name
@@ -117,8 +119,3 @@ def faces() -> tuple[Face, ...]:
 def having(*verbs: str) -> list[Face]:
     """The resources with all of these verbs."""
     return [face for face in faces() if face.has(*verbs)]
-
-
-def readable() -> list[Face]:
-    """The resources that show one object, whatever the verb is called."""
-    return [face for face in faces() if face.reading() is not None]

@@ -37,9 +37,7 @@ class Made:
 
     @property
     def reading_url(self) -> str:
-        operation = self.face.reading()
-        assert operation is not None
-        return operation.url(self.values(operation))
+        return self.url("get")
 
     def read(self, api: Api) -> dict[str, Any]:
         """The object as GET shows it now."""

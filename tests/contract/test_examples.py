@@ -27,7 +27,7 @@ def test_operation__any__names_its_resource_and_verb(operation: Operation) -> No
 @pytest.mark.parametrize("face", faces(), ids=str)
 def test_example__made__is_read_back_as_it_was_shown(face: Face, acme: Api) -> None:
     made = make(face, acme)
-    if face.reading() is None:
+    if not face.has("get"):
         assert made.id
         return
     shown = made.read(acme)
