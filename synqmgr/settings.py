@@ -106,4 +106,5 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 10},
         "server_side_binding": True,
+        "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }
