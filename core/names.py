@@ -8,8 +8,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from core.columns import column_at
 from core.errors import DuplicateNameError, Parameter
 from core.models import Resource
+from core.prepared import Slot, prepared
 from core.tenancy import current_scope
 
 _LONGEST = 128
@@ -21,11 +23,20 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-")[:_LONGEST]
 
 
-def same_scope(resource: Resource) -> QuerySet[Any, Any]:
-    """The rows among which this one's name must be unique, seen by the caller or not."""
-    organization_id = resource.organization_id or current_scope().organization_id
-    scope = {column: getattr(resource, column) for column in resource.name_scope} | {"organization_id": organization_id}
-    return type(resource)._base_manager.filter(**scope).exclude(pk=resource.pk)
+def is_taken(resource: Resource, name: str) -> bool:
+    """Whether another object has the name, among those where it must be unique, seen by the caller or not."""
+    model = type(resource)
+    scope = {column: getattr(resource, column) for column in resource.name_scope}
+    scope["organization_id"] = resource.organization_id or current_scope().organization_id
+
+    values = {path: value for path, value in scope.items() if value is not None} | {"name": name}
+
+    def build() -> QuerySet[Any, Any]:
+        equal = {path: Slot(path, column_at(model, path)) if path in values else None for path in (*scope, "name")}
+        others = model._base_manager.exclude(pk=Slot("pk", column_at(model, "id")))
+        return others.filter(**equal).values_list("pk")[:1]
+
+    return bool(prepared((model, "taken", *values), build).rows(**values, pk=resource.pk))
 
 
 def assign_name(resource: Resource, *, name: str | None, fullname: str | None) -> None:
@@ -36,7 +47,7 @@ def assign_name(resource: Resource, *, name: str | None, fullname: str | None) -
         name = slug(fullname or "")
         if name in ("", *resource.reserved_names):
             name = resource.id
-        elif same_scope(resource).filter(name=name).exists():
+        elif is_taken(resource, name):
             tail = resource.id.replace("-", "")[-12:]
             name = f"{name[: _LONGEST - 13]}-{tail}"
     resource.name, resource.fullname = name, fullname or name
@@ -44,5 +55,5 @@ def assign_name(resource: Resource, *, name: str | None, fullname: str | None) -
 
 def refuse_taken_name(resource: Resource, name: str) -> None:
     """Raises when another object of the scope has the name."""
-    if same_scope(resource).filter(name=name).exists():
+    if is_taken(resource, name):
         raise DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", "/name", name))
