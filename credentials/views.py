@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.errors import Parameter, PatchError
+from core.errors import InvalidError, Parameter, PatchError
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.models import Resource
 from core.patch import apply_patch
@@ -40,10 +40,10 @@ class CredentialViewSet(ResourceViewSet):
     lookup_url_kwarg = "credential_id"
     totals = False
 
-    def owner(self, asked: str | None = None) -> Owner:
+    def owner(self) -> Owner:
         """The object of the address that owns the credentials."""
         identifier = self.kwargs["owner_id"]
-        owner = find_owner(identifier, [asked] if asked else OwnerType.values)
+        owner = find_owner(identifier, OwnerType.values)
         if owner is None:
             raise missing(Resource, identifier)
         return owner
@@ -53,7 +53,10 @@ class CredentialViewSet(ResourceViewSet):
         return {"owner_type": owner.type, "owner_id": owner.id}
 
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
-        owner = self.owner(serializer.validated_data["owner_type"])
+        owner, asked = self.owner(), serializer.validated_data["owner_type"]
+        if owner.type != asked:
+            message = f"/owner_type: the owner is an object of the type {owner.type!r}"
+            raise InvalidError(message, at=Parameter("body", "/owner_type", str(asked)))
         serializer.context["owner"] = owner
         return super().perform_create(serializer)
 

@@ -107,7 +107,7 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
     reference, at = member.value["value"], Parameter("body", f"{pointer}/value", member.value["value"][:200])
     # Not narrowed: a credential of the integration point serves accounts that may not see it.
     mine = Credential.objects.unnarrowed().filter(owner_id__in=owners)
-    found = mine.filter(id=reference).first() if len(reference) == 36 else None
+    found: Credential | None = mine.filter(id=reference).first() if len(reference) == 36 else None
     if found is None:
         raise InvalidError(
             f"{at.id}: does not exist",
