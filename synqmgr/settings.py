@@ -58,7 +58,7 @@ INSTALLED_APPS = [
     *reversed(APPS),
     "synqmgr",
 ]
-MIDDLEWARE = ["core.middleware.RequestMiddleware"]
+MIDDLEWARE = ["core.middleware.RequestMiddleware", "whitenoise.middleware.WhiteNoiseMiddleware"]
 ROOT_URLCONF = "synqmgr.urls"
 WSGI_APPLICATION = "synqmgr.wsgi.application"
 USE_TZ = True
@@ -68,6 +68,8 @@ ORGANIZATION_MODEL = "organizations.Organization"
 ACTIVITY_RECORDER = "core.logs.record_activity"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # served from the packages themselves: nothing to collect
 LOGGING_CONFIG = None
 configure(LOG_LEVEL)
 

@@ -9,11 +9,20 @@ from django.urls import URLPattern, URLResolver, include, path
 from core.metrics import metrics
 from core.probes import livez, readyz
 from core.routing import addresses
+from synqmgr import contract, meta
+from synqmgr.docs import pages, problems
 
+contract.declare()
 _apps = [app for app in reversed(settings.APPS) if find_spec(f"{app}.urls")]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path("v1/", include(addresses(import_module(f"{app}.urls").routes))) for app in _apps),
+    path("v1/", include(addresses(meta.routes))),
+    path("openapi.yaml", pages.schema),
+    path("docs", pages.swagger),
+    path("redoc", pages.redoc),
+    path("problems", problems.index),
+    path("problems/<slug:slug>", problems.detail),
     path("livez", livez),
     path("readyz", readyz),
     path("metrics", metrics),
