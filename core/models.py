@@ -13,10 +13,29 @@ from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
 from core.tenancy import TenantModel
 
-__all__ = ["OrganizationKey", "Resource", "SystemKey", "named_once", "sorted_by"]
+__all__ = ["OrganizationKey", "Resource", "SystemKey", "Timed", "named_once", "sorted_by"]
 
 
-class Resource(TenantModel):
+class Timed(TenantModel):
+    """A row with its times. `updated_at` is the optimistic lock and the ETag, so it only ever moves on."""
+
+    created_at = InstantColumn(default=timezone.now, editable=False)
+    updated_at = InstantColumn(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.updated_at = self.created_at
+        super().save(*args, **kwargs)
+
+    def touch(self) -> None:
+        """Says that the row changes now."""
+        self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
+
+
+class Resource(Timed):
     """What every resource has: an id, a name, a full name, an organization and its times."""
 
     resource_type: ClassVar[str]  # the contract's noun, as problems name it
@@ -29,23 +48,12 @@ class Resource(TenantModel):
     )
     name = TextColumn(max_length=255)
     fullname = TextColumn(max_length=255)
-    created_at = InstantColumn(default=timezone.now, editable=False)
-    updated_at = InstantColumn(default=timezone.now, editable=False)
 
     class Meta:
         abstract = True
 
     def __str__(self) -> str:
         return f"{self.resource_type} {self.name} ({self.id})"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self._state.adding:
-            self.updated_at = self.created_at
-        super().save(*args, **kwargs)
-
-    def touch(self) -> None:
-        """Moves `updated_at` on, always forward: it is the optimistic lock and the ETag."""
-        self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
 
 
 def named_once(table: str, *scope: str) -> models.UniqueConstraint:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, ClassVar, Self, TypeVar
 
+from django.apps import apps
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -32,6 +34,10 @@ class Narrowing:
 
     def __bool__(self) -> bool:
         return self != EVERYTHING
+
+    def reaches_accounts(self) -> bool:
+        """Whether only some of the accounts pass."""
+        return self.accounts is not None or self.environments is not None or bool(self.labels)
 
     def and_also(self, other: Narrowing) -> Narrowing:
         """What passes both."""
@@ -88,6 +94,16 @@ def unscoped(why: str) -> Iterator[None]:
         yield
 
 
+def may_change(model: type[TenantModel], narrowing: Narrowing) -> bool:
+    """Whether a principal narrowed to some accounts may change rows of a table: not what all accounts share."""
+    if not narrowing:
+        return True
+    of_accounts = model.account_column is not None or not {"accounts", "environments", "labels"}.isdisjoint(
+        model.narrowed_by
+    )
+    return of_accounts or (bool(model.narrowed_by) and not narrowing.reaches_accounts())
+
+
 def enter(scope: Scope) -> None:
     """Sets the scope of the request in progress; `scoped(None)` around the request takes it back."""
     _scope.set(scope)
@@ -99,8 +115,11 @@ def condition(model: type[models.Model], scope: Scope) -> Q:
         return Q()
     q = Q(**{getattr(model, "tenant_column", "organization_id"): scope.organization_id})
     narrowing, paths = scope.narrowing, getattr(model, "narrowed_by", {})
-    if not narrowing or not paths:
+    if not narrowing:
         return q
+    if (column := getattr(model, "account_column", None)) is not None and narrowing.reaches_accounts():
+        accounts = apps.get_model(settings.ACCOUNT_MODEL)
+        q &= Q(**{f"{column}__in": accounts._base_manager.filter(condition(accounts, scope)).values("pk")})
     for dimension in ("accounts", "environments", "categories"):
         allowed, path = getattr(narrowing, dimension), paths.get(dimension)
         if allowed is not None and path is not None:
@@ -130,6 +149,8 @@ class TenantModel(models.Model):
     tenant_column: ClassVar[str] = "organization_id"
     # Dimension of a narrowing -> path to it. What is left out is not narrowed.
     narrowed_by: ClassVar[dict[str, str]] = {}
+    # A column with an account's id, where no path leads there: such a row is seen if its account is.
+    account_column: ClassVar[str | None] = None
 
     objects: ClassVar[TenantManager[Any]] = TenantManager()
 

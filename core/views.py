@@ -26,7 +26,7 @@ from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import enter, scoped
+from core.tenancy import enter, may_change, scoped
 
 VERBS = {
     "list": "list",
@@ -174,6 +174,7 @@ class ResourceViewSet(ScopedViewSet):
 
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
+        self.refuse_shared()
         serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
@@ -236,6 +237,7 @@ class ResourceViewSet(ScopedViewSet):
 
     def locked(self) -> Any:
         """The object of the address, locked for a change that its `If-Match` allows."""
+        self.refuse_shared()
         instance = find(self.reader.model, self.identifier(), self.fixed(), lock=True)
         refuse_unless_matching(self.request.headers, self.tag(instance))
         return instance
@@ -250,6 +252,11 @@ class ResourceViewSet(ScopedViewSet):
             self.record(object_id=instance.pk)
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
+
+    def refuse_shared(self) -> None:
+        """What all accounts share is not for those to change who may touch some accounts only."""
+        if not may_change(self.reader.model, self.principal.scope.narrowing):
+            raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
 
     def refuse_outside(self, instance: Any) -> None:
         """Undoes a change that would put the object where its author cannot reach."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
-from django.utils import timezone
 
-from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn, new_id
-from core.tenancy import TenantModel
+from core.columns import IdColumn, JsonColumn, TextColumn, new_id
+from core.models import Timed
 
 
 class OrganizationType(models.TextChoices):
@@ -24,7 +22,7 @@ class OrganizationState(models.TextChoices):
     PLG = "plg"
 
 
-class Organization(TenantModel):
+class Organization(Timed):
     """A tenant.
 
     States: no state or `enabled` (works); `disabled` (every request is 402); `pov` (an evaluation, never
@@ -48,20 +46,9 @@ class Organization(TenantModel):
     options = JsonColumn(null=True, default=None)
     state = TextColumn(max_length=16, choices=OrganizationState.choices, null=True, default=None)
     end_date = TextColumn(max_length=10, null=True, default=None)
-    created_at = InstantColumn(default=timezone.now, editable=False)
-    updated_at = InstantColumn(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
         return f"organization {self.name} ({self.id})"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self._state.adding:
-            self.updated_at = self.created_at
-        super().save(*args, **kwargs)
-
-    def touch(self) -> None:
-        """Moves `updated_at` on, always forward."""
-        self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
 
 
 def is_blocked(state: str | None, end_date: str | None, today: str) -> bool:

@@ -65,6 +65,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
+ACCOUNT_MODEL = "accounts.Account"
 ACTIVITY_RECORDER = "core.logs.record_activity"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False

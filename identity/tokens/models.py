@@ -38,7 +38,7 @@ class Token(Resource):
     """
 
     resource_type = "token"
-    narrowed_by = {"accounts": "account_id"}
+    account_column = "account_id"
     reserved_names = frozenset({"mcp", "synqly-integrations"})
 
     owner_type = TextColumn(max_length=16, choices=TokenOwnerType.choices)
