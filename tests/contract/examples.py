@@ -1,8 +1,9 @@
 """One valid object of every resource. To add a resource, write one function and its line in `EXAMPLES`.
 
-The function gets the principal that makes the object. What the object needs first (an account that owns
-it) it makes through `parent`, once for each organization, so that all examples share one address. Run
-`pytest tests/contract`: whatever the resource declares is then proved for it.
+The function gets the principal that makes the object, and the place it is for. What the object needs first
+(an account that owns it) it makes through `parent`, once for each organization and place, so that the
+examples of one place share one address. Run `pytest tests/contract tests/access`: whatever the resource
+declares is then proved for it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,36 @@ from typing import Any
 from tests.api import Api
 
 _number = itertools.count(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A part of an organization: what a token can be narrowed to. An example lies in all of it."""
+
+    account: str
+    label: str
+    environment: str
+    connector: str
+    provider_config: Mapping[str, Any]
+    needs_credential: bool = False
+
+
+HERE = Place(
+    account="here",
+    label="gold",
+    environment="test",
+    connector="notifications",
+    # The address is refused before anything is sent to it.
+    provider_config={"type": "notifications_slack", "channel": "#alerts", "url": "https://127.0.0.1:9"},
+    needs_credential=True,
+)
+ELSEWHERE = Place(
+    account="elsewhere",
+    label="lead",
+    environment="prod",
+    connector="ticketing",
+    provider_config={"type": "ticketing_pagerduty_mock", "dataset": "basic_v0"},
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,89 +85,94 @@ def parent(api: Api, path: str, body: dict[str, Any], result: str = "") -> str:
     return str((shown[result] if result else shown)["id"])
 
 
-def parent_account(api: Api) -> str:
-    return parent(api, "/v1/accounts", {"name": "parent", "labels": ["gold"]}, "account")
+def account_body(name: str, at: Place) -> dict[str, Any]:
+    return {"name": name, "fullname": "Example", "environment": at.environment, "labels": [at.label, "eu"]}
 
 
-def account(api: Api) -> Example:
-    body = {"name": new_name("account"), "fullname": "Example", "environment": "test", "labels": ["gold", "eu"]}
-    return Example(body, result="account")
+def parent_account(api: Api, at: Place = HERE) -> str:
+    return parent(api, "/v1/accounts", account_body(at.account, at), "account")
 
 
-def token(api: Api) -> Example:
+def account(api: Api, at: Place) -> Example:
+    return Example(account_body(new_name("account"), at), result="account")
+
+
+def token(api: Api, at: Place) -> Example:
     body = {
         "name": new_name("token"),
         "fullname": "Example",
-        "resources": {"organizations": {"ids": [api.id]}, "accounts": {"ids": [parent_account(api)]}},
-        "permission_set": "viewer",
+        "resources": {"organizations": {"ids": [api.id]}, "accounts": {"ids": [parent_account(api, at)]}},
+        "permission_set": "token-issuer",
         "token_ttl": "1h",
     }
-    organization: Callable[[Api], str] = lambda of: of.id  # noqa: E731 - the organization itself is the reference
-    return Example(
-        body, references={"/resources/accounts/ids/0": parent_account, "/resources/organizations/ids/0": organization}
-    )
+
+    def organization_id(of: Api) -> str:
+        return of.id
+
+    references: dict[str, Callable[[Api], str]] = {
+        "/resources/accounts/ids/0": parent_account,
+        "/resources/organizations/ids/0": organization_id,
+    }
+    return Example(body, references=references)
 
 
-def organization(api: Api) -> Example:
+def organization(api: Api, at: Place) -> Example:
     return Example(shown=api.get("/v1/organization").json()["result"])
 
 
-def credential(api: Api) -> Example:
+def credential(api: Api, at: Place) -> Example:
     config = {"type": "token", "secret": "hush"}
     body = {"name": new_name("credential"), "fullname": "Example", "config": config}
-    return Example(body, {"owner_id": parent_account(api)}, unshown={"config": config})
+    return Example(body, {"owner_id": parent_account(api, at)}, unshown={"config": config})
 
 
-def credential_by_id(api: Api) -> Example:
-    example = credential(api)
+def credential_by_id(api: Api, at: Place) -> Example:
+    example = credential(api, at)
     made = api.post(f"/v1/credentials/{example.path['owner_id']}", example.body)
     return Example(shown=made.json()["result"])
 
 
-def point_body(name: str) -> dict[str, Any]:
-    return {"name": name, "connector": "notifications", "environments": {"test": ["*"], "prod": ["*"]}}
+def parent_credential(api: Api, at: Place = HERE) -> str:
+    body = {"name": "parent", "config": {"type": "token", "secret": "hush"}}
+    return parent(api, f"/v1/credentials/{parent_account(api, at)}", body)
 
 
-def parent_point(api: Api) -> str:
-    return parent(api, "/v1/integration-points", point_body("parent-point"))
+def point_body(name: str, at: Place) -> dict[str, Any]:
+    return {"name": name, "connector": at.connector, "environments": {"test": ["*"], "prod": ["*"]}}
 
 
-def parent_credential(api: Api) -> str:
-    body = {"name": "parent-credential", "config": {"type": "token", "secret": "hush"}}
-    return parent(api, f"/v1/credentials/{parent_account(api)}", body)
+def parent_point(api: Api, at: Place = HERE) -> str:
+    return parent(api, "/v1/integration-points", point_body(at.account, at))
 
 
-def integration_point(api: Api) -> Example:
-    return Example(point_body(new_name("point")) | {"fullname": "Example", "description": "Alerts"})
+def integration_point(api: Api, at: Place) -> Example:
+    return Example(point_body(new_name("point"), at) | {"fullname": "Example", "description": "Alerts"})
 
 
-def integration(api: Api) -> Example:
-    config = {
-        "type": "notifications_slack",
-        "channel": "#alerts",
-        "url": "https://127.0.0.1:9",  # refused before anything is sent
-        "credential": {"type": "token_id", "value": parent_credential(api)},
-    }
+def integration(api: Api, at: Place) -> Example:
+    config = dict(at.provider_config)
+    references = {"/integration_point_id": parent_point}
+    if at.needs_credential:
+        config["credential"] = {"type": "token_id", "value": parent_credential(api, at)}
+        references["/provider_config/credential/value"] = parent_credential
     body = {
         "name": new_name("integration"),
         "fullname": "Example",
         "provider_config": config,
-        "integration_point_id": parent_point(api),
+        "integration_point_id": parent_point(api, at),
     }
-    references = {"/integration_point_id": parent_point, "/provider_config/credential/value": parent_credential}
-    verifying = {"verify": {"integration": body}, "verify_existing": None}
-    return Example(
-        body, {"account_id": parent_account(api)}, "integration", references=references, bodies=verifying, statements=16
-    )
+    bodies = {"verify": {"integration": body}, "verify_existing": None}
+    path = {"account_id": parent_account(api, at)}
+    return Example(body, path, "integration", references=references, bodies=bodies, statements=16)
 
 
-def integration_of_all(api: Api) -> Example:
-    example = integration(api)
+def integration_of_all(api: Api, at: Place) -> Example:
+    example = integration(api, at)
     made = api.post(f"/v1/integrations/{example.path['account_id']}", example.body)
     return Example(shown=made.json()["result"]["integration"])
 
 
-EXAMPLES: dict[str, Callable[[Api], Example]] = {
+EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.columns import new_id
 from tests.api import Api
-from tests.contract.examples import EXAMPLES, Example
+from tests.contract.examples import EXAMPLES, HERE, Example, Place
 from tests.contract.faces import Face, Operation
 
 
@@ -51,18 +51,18 @@ class Made:
         return self.read(api) | dict(self.example.unshown)
 
 
-def example_of(face: Face, api: Api) -> Example:
+def example_of(face: Face, api: Api, at: Place = HERE) -> Example:
     assert face.name in EXAMPLES, f"{face} has no example: add a function to tests/contract/examples.py"
-    return EXAMPLES[face.name](api)
+    return EXAMPLES[face.name](api, at)
 
 
-def make(face: Face, api: Api, **members: Any) -> Made:
-    """A new object of a resource; `members` are put over the example's body."""
-    example = example_of(face, api)
+def make(face: Face, api: Api, at: Place = HERE) -> Made:
+    """A new object of a resource."""
+    example = example_of(face, api, at)
     if not face.has("create"):
         assert example.shown is not None, f"the example of {face} must give the object as `shown`"
         return Made(face, example, example.shown)
-    answer = post(face, api, example, **members)
+    answer = post(face, api, example)
     assert answer.status_code == 200, answer.content
     result = answer.json()["result"]
     return Made(face, example, result[example.result] if example.result else result)
