@@ -66,7 +66,8 @@ class RequestMiddleware:
         response.headers["X-Request-Id"] = request.request_id  # type: ignore[attr-defined]
         match = request.resolver_match
         route = match.route if match else "unmatched"
-        observe(method=str(request.method), route=route, status=response.status_code, seconds=seconds)
+        method = request.method if request.method in METHODS else "other"  # a caller must not invent series
+        observe(method=str(method), route=route, status=response.status_code, seconds=seconds)
         log.info(
             "request",
             method=request.method,

@@ -42,7 +42,9 @@ class AlwaysJson(BaseContentNegotiation):
     """The API speaks JSON, whatever `Accept` says."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
-        return next((p for p in parsers if request.content_type.partition(";")[0].strip() == p.media_type), None)
+        return next(
+            (p for p in parsers if request.content_type.partition(";")[0].strip().lower() == p.media_type), None
+        )
 
     def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], "application/json"

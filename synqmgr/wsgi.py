@@ -12,6 +12,9 @@ application = get_wsgi_application()
 from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the loaded apps
 from core.crypto.startup import verify_keys  # noqa: E402
 from core.outbound.networks import parse_networks  # noqa: E402
+from core.requests import BareRequest  # noqa: E402
+
+application.request_class = BareRequest
 
 refuse_unsafe_settings()
 verify_keys()
