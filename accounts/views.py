@@ -41,6 +41,7 @@ class AccountViewSet(ResourceViewSet):
                 name=asked.get("name"),
                 fullname=asked.get("fullname"),
                 account_id=account.id,
+                name_at="/token/name",
             )
             result["token"] = shown_once(issue_token(spec=spec))
         return account, {"result": result}

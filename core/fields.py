@@ -60,6 +60,22 @@ class NameField(StringField):
         return name
 
 
+class NewNameField(NameField):
+    """The name of an object about to be made: neither like an id nor one of the addresses' own words."""
+
+    def __init__(self, *, reserved: frozenset[str] = frozenset(), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reserved = reserved
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if is_id(name):
+            self.fail("uuid")
+        if name in self.reserved:
+            self.fail("reserved")
+        return name
+
+
 class IdField(StringField):
     """The id of an object (UUIDv7)."""
 

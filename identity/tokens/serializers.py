@@ -17,7 +17,7 @@ from core.fields import (
     InstantField,
     JsonObjectField,
     ListField,
-    NameField,
+    NewNameField,
     StringField,
 )
 from core.references import absent
@@ -177,14 +177,22 @@ class ProvisionedTokenRequestSerializer(StrictSerializer):
 
     permission_set = EnumField(PROVISIONABLE, help_text="What the token may do within the account.")
     token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")
-    name = NameField(required=False, help_text="Unique short name of the token; its id if not given.")
+    name = NewNameField(
+        reserved=Token.reserved_names,
+        required=False,
+        help_text="Unique short name of the token; its id if not given.",
+    )
     fullname = StringField(required=False, help_text="Display name of the token.")
 
 
 class CreateTokenRequestSerializer(StrictSerializer):
     """A new token, never with more rights than the one that asks for it."""
 
-    name = NameField(required=False, help_text="Unique short name; made from `fullname`, or the id, if not given.")
+    name = NewNameField(
+        reserved=Token.reserved_names,
+        required=False,
+        help_text="Unique short name; made from `fullname`, or the id, if not given.",
+    )
     fullname = StringField(required=False, help_text="Display name; the name if not given.")
     resources = ResourcesSerializer(help_text="The part of the organization the token is good for.")
     permission_set = EnumField(Permissions, help_text="What the token may do there.")

@@ -11,7 +11,7 @@ from django.db import transaction
 from core.columns import format_instant, new_id
 from core.crypto.hashing import keyed_hash
 from core.durations import parse_duration
-from core.errors import ForbiddenError
+from core.errors import ForbiddenError, UnauthenticatedError
 from core.names import assign_name
 from core.permissions import Principal
 from core.tenancy import current_scope
@@ -39,6 +39,7 @@ class TokenSpec:
     account_id: str | None = None
     token_type: TokenType = TokenType.ADHOC
     surface: Surface = Surface.MANAGEMENT
+    name_at: str = "/name"  # where in the body the name stands
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
     pair, secrets, rows = _new_pair(token, access_expires=_after(now, spec.ttl))
     token.pairs = {"primary": pair}
     with transaction.atomic():
-        assign_name(token, name=spec.name, fullname=spec.fullname)
+        assign_name(token, name=spec.name, fullname=spec.fullname, at=spec.name_at)
         token.save(force_insert=True)
         TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
@@ -113,10 +114,14 @@ def refuse_wider(*, principal: Principal, permission_set: str) -> None:
 
 
 def delete_token(*, token: Token) -> None:
-    """Ends a token at once, with every token that was derived from it."""
+    """Ends a token at once, with every token that was derived from it.
+
+    Each generation is locked before the next is looked for: whoever derives a token holds the lock of its parent.
+    """
     doomed, generation = {token.id}, [token.id]
+    tokens = Token.objects.unnarrowed().select_for_update().order_by("id")
     while generation:
-        generation = list(Token.objects.unnarrowed().filter(parent_id__in=generation).values_list("id", flat=True))
+        generation = list(tokens.filter(parent_id__in=generation).values_list("id", flat=True))
         doomed.update(generation)
     Token.objects.unnarrowed().filter(id__in=doomed).delete()
 
@@ -127,6 +132,8 @@ def delete_tokens_of(*, owner_id: str) -> None:
 
 
 def token_of(*, principal: Principal) -> Token:
-    """The token a principal acts by."""
-    token: Token = Token.objects.unnarrowed().get(id=principal.token_id)
+    """The token a principal acts by, locked: it is not deleted before what is derived from it is saved."""
+    token: Token | None = Token.objects.unnarrowed().select_for_update().filter(id=principal.token_id).first()
+    if token is None:
+        raise UnauthenticatedError("the access token was deleted")
     return token

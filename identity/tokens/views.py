@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -79,8 +80,9 @@ class TokenViewSet(ResourceViewSet):
             fullname=asked.get("fullname"),
             surface=Surface.MCP if mcp else Surface.MANAGEMENT,
         )
-        issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
-        self.record(object_id=issued.token.id)
+        with transaction.atomic():
+            issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
+            self.record(object_id=issued.token.id)
         return self.json({"result": shown_once(issued)})
 
     def perform_destroy(self, instance: Token) -> None:
