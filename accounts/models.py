@@ -19,6 +19,7 @@ class Account(Resource):
     """One of the organization's customers: the owner of integrations and credentials."""
 
     resource_type = "account"
+    reserved_names = frozenset({"lookup"})  # /v1/credentials/lookup
     narrowed_by = {"accounts": "id", "environments": "environment", "labels": "label_rows__label"}
 
     environment = TextColumn(max_length=16, choices=Environment.choices, default=Environment.PROD)

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from core.columns import column_at
+from core.columns import column_at, is_id
 from core.errors import DuplicateNameError, Parameter
 from core.models import Resource
 from core.prepared import Slot, prepared
@@ -27,8 +27,8 @@ def is_taken(resource: Resource, name: str) -> bool:
     """Whether another object has the name, among those where it must be unique, seen by the caller or not."""
     model = type(resource)
     scope = {column: getattr(resource, column) for column in resource.name_scope}
-    scope["organization_id"] = resource.organization_id or current_scope().organization_id
-
+    if model.tenant_column == "organization_id":
+        scope["organization_id"] = resource.organization_id or current_scope().organization_id
     values = {path: value for path, value in scope.items() if value is not None} | {"name": name}
 
     def build() -> QuerySet[Any, Any]:
@@ -39,13 +39,16 @@ def is_taken(resource: Resource, name: str) -> bool:
     return bool(prepared((model, "taken", *values), build).rows(**values, pk=resource.pk))
 
 
-def assign_name(resource: Resource, *, name: str | None, fullname: str | None) -> None:
-    """Sets name and full name from what was given: no name is the full name's slug, neither is the id."""
+def assign_name(resource: Resource, *, name: str | None, fullname: str | None, at: str = "/name") -> None:
+    """Sets name and full name from what was given: no name is the full name's slug, neither is the id.
+
+    `at` is where in the body the name stands.
+    """
     if name is not None:
-        refuse_taken_name(resource, name)
+        refuse_taken_name(resource, name, at)
     else:
         name = slug(fullname or "")
-        if name in ("", *resource.reserved_names):
+        if name in ("", *resource.reserved_names) or is_id(name):
             name = resource.id
         elif is_taken(resource, name):
             tail = resource.id.replace("-", "")[-12:]
@@ -53,7 +56,7 @@ def assign_name(resource: Resource, *, name: str | None, fullname: str | None) -
     resource.name, resource.fullname = name, fullname or name
 
 
-def refuse_taken_name(resource: Resource, name: str) -> None:
+def refuse_taken_name(resource: Resource, name: str, at: str = "/name") -> None:
     """Raises when another object of the scope has the name."""
     if is_taken(resource, name):
-        raise DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", "/name", name))
+        raise DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", at, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, models
 from django.db.models import Value
 
@@ -32,11 +33,17 @@ class Prepared:
     __slots__ = ("parameters", "sql")
 
     def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
-        self.sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
+        self.sql: str | None
+        try:
+            self.sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
+        except EmptyResultSet:  # a condition that no row meets, such as a narrowing with nothing left
+            self.sql, parameters = None, ()
         self.parameters = list(parameters)
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Runs the statement. Values come as the database driver gives them, without conversion."""
+        if self.sql is None:
+            return []
         bound = [p.bind(values[p.value]) if isinstance(p, Slot) else p for p in self.parameters]
         with connection.cursor() as cursor:
             cursor.execute(self.sql, bound)

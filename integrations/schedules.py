@@ -17,7 +17,7 @@ from core.unions import UnionField
 SHORTEST, SHORTEST_SNAPSHOT = "5m", "12h"
 FULL_SNAPSHOT = "full_snapshot"
 YEAR = dt.timedelta(days=366)
-_AGO = re.compile(r"(\d{1,5})([dhm])\Z")
+_AGO = re.compile(r"(\d{1,5})([dhm])\Z", re.ASCII)
 OPERATIONS = (
     "assets_query_devices", "assets_query_alerts", "assets_query_utilization", "assets_query_vulnerabilities",
     "cloudsecurity_query_cloud_resource_inventory", "cloudsecurity_query_compliance_findings",
