@@ -111,7 +111,8 @@ def _users(error: RestrictedError | ProtectedError) -> list[Related]:
     """The objects that stand in the way of a delete."""
     holders = error.restricted_objects if isinstance(error, RestrictedError) else error.protected_objects
     named: list[Model] = sorted(holders, key=lambda holder: str(holder.pk))[:20]
-    return [Related(h.resource_type, h.pk, "cause") for h in named if hasattr(h, "resource_type")]
+    known = [h for h in named if hasattr(h, "resource_type")]
+    return [Related(h.resource_type, getattr(h, "holder_id", h.pk), "cause") for h in known]
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse:

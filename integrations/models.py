@@ -26,7 +26,7 @@ class Integration(Resource):
 
     resource_type = "integration"
     name_scope: ClassVar[tuple[str, ...]] = ("organization_id", "account_id")
-    reserved_names = frozenset({"verify", "info", "secondary", "refresh"})
+    reserved_names = frozenset({"verify", "info", "secondary", "refresh", "lookup"})
     narrowed_by = {
         "accounts": "account_id",
         "environments": "account__environment",
@@ -59,6 +59,8 @@ class Integration(Resource):
 class IntegrationCredential(TenantModel):
     """A credential that an integration uses: it cannot be deleted as long as it does."""
 
+    resource_type: ClassVar[str] = "integration"  # which stands in the way then, by `holder_id`
+
     organization = models.ForeignKey(settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", editable=False)
     integration = models.ForeignKey(Integration, models.CASCADE, related_name="credential_rows")
     credential = models.ForeignKey(Credential, models.RESTRICT, related_name="+")
@@ -70,3 +72,7 @@ class IntegrationCredential(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.integration_id} uses {self.credential_id}"
+
+    @property
+    def holder_id(self) -> str:
+        return str(self.integration_id)

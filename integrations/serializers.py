@@ -11,10 +11,20 @@ from accounts.serializers import AccountSerializer
 from catalog.registry import get_provider
 from core.columns import is_id
 from core.durations import DurationField
-from core.fields import ComputedField, EnumField, IdField, JsonObjectField, ListField, NameField, StringField, UrlField
+from core.fields import (
+    ComputedField,
+    EnumField,
+    IdField,
+    JsonObjectField,
+    ListField,
+    NewNameField,
+    StringField,
+    UrlField,
+)
 from core.references import absent
 from core.serializers import ResourceSerializer, StrictSerializer, in_mode
 from core.unions import UnionField
+from identity.tokens.models import Token
 from integrations.drafts import Draft, draft_integration
 from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
 from integrations.models import Integration
@@ -45,12 +55,18 @@ class BridgeByLabelsSerializer(StrictSerializer):
     value = ListField(child=StringField(max_length=48), min_length=1, help_text="The labels.")
 
 
+class KeyField(StringField):
+    """A key: problems never show it."""
+
+    secret = True
+
+
 class WebhookItemSerializer(StrictSerializer):
     """Where events of the provider are sent on to."""
 
     webhook_url = UrlField(help_text="Address the events are sent to.")
     event_filter = ListField(child=EnumField(WEBHOOK_EVENTS), required=False, help_text="Only these events.")
-    integrator_key = StringField(
+    integrator_key = KeyField(
         min_length=3, max_length=64, required=False, help_text="Key that signs them; made and shown once if not given."
     )
 
@@ -58,7 +74,7 @@ class WebhookItemSerializer(StrictSerializer):
 class WebhookConfigSerializer(StrictSerializer):
     """Webhooks from the provider."""
 
-    provider_key = StringField(required=False, max_length=1024, help_text="Key the provider signs its webhooks with.")
+    provider_key = KeyField(required=False, max_length=1024, help_text="Key the provider signs its webhooks with.")
     items = ListField(child=WebhookItemSerializer(), help_text="Where they are sent on to.")
 
 
@@ -163,7 +179,9 @@ class IntegrationSerializer(ResourceSerializer):
 class CreateIntegrationTokenRequestSerializer(StrictSerializer):
     """A token for the connector API of one integration."""
 
-    name = NameField(required=False, help_text="Unique short name; the token's id if not given.")
+    name = NewNameField(
+        reserved=Token.reserved_names, required=False, help_text="Unique short name; the token's id if not given."
+    )
     token_ttl = DurationField(required=False, help_text="How long the token works. 10 minutes if not given.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -198,6 +199,7 @@ class IntegrationTokenViewSet(ScopedViewSet):
             account_id=account.id,
             surface=Surface.CONNECTORS,
         )
-        issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
-        self.record(object_id=issued.token.id)
+        with transaction.atomic():
+            issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
+            self.record(object_id=issued.token.id)
         return self.json({"result": shown_once(issued)["primary"]["access"]})

@@ -15,6 +15,7 @@ class IntegrationPoint(Resource):
     """
 
     resource_type = "integration_point"
+    reserved_names = frozenset({"lookup"})  # /v1/credentials/lookup
     narrowed_by = {"categories": "connector"}
 
     description = TextColumn(max_length=2048, null=True, default=None)
