@@ -14,7 +14,6 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from core.checks import refuse_unsafe_settings
-from core.crypto.keyring import create_key_file
 from core.crypto.startup import verify_keys
 
 THREADS = {"sqlite": "1", "postgresql": "4"}  # of each worker: SQLite has one writer, more threads only wait
@@ -30,8 +29,7 @@ class Command(BaseCommand):
         refuse_unsafe_settings()
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         if not settings.ROOT_KEYS and not settings.ROOT_KEY_FILE.exists() and not settings.PRODUCTION:
-            create_key_file(settings.ROOT_KEY_FILE)
-            self.stdout.write(f"root key made         {settings.ROOT_KEY_FILE} (back it up apart from the database)")
+            call_command("create_keys", stdout=self.stdout)  # refuses when the database needs a key that is lost
         call_command("migrate", verbosity=0, interactive=False)
         verify_keys()
         host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
