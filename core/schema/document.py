@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.schema.declarations import Operation
+import inflection
+
+from core.schema.declarations import Operation, spaced
 from core.schema.examples import Examples
 from core.schema.members import REQUEST_OF
 
@@ -59,9 +61,11 @@ def _add_examples(result: Schema) -> None:
 
 
 def _tags(generator: Any) -> list[Schema]:
-    """One tag a group, described by the first of its viewsets that says what it is."""
+    """One tag a group, described by its viewset; of several by the one that is named like the group."""
     texts: dict[str, str] = {}
     for path, _regex, method, view in generator._get_paths_and_endpoints():
         group = Operation(view, path, method).group
-        texts[group] = texts.get(group) or (inspect.getdoc(type(view)) or "")
+        words = spaced(type(view).__name__.removesuffix("ViewSet"))
+        if group not in texts or group.replace("_", " ") in (words, inflection.pluralize(words)):
+            texts[group] = inspect.getdoc(type(view)) or ""
     return [{"name": group, "description": text} for group, text in texts.items()]

@@ -39,7 +39,7 @@ def with_conditions(registry: ComponentRegistry) -> None:
         {"if": _is("add", "replace", "test"), "then": {"required": ["value"]}},
         {
             "if": _is("copy", "move"),
-            "then": {"required": ["from"], "properties": {"from": {"type": "string", "pattern": _POINTER}}},
+            "then": {"required": ["from"], "properties": {"from": {"pattern": _POINTER, "not": {"type": "null"}}}},
         },
     ]
 

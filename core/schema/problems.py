@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from core.errors import Parameter, ProblemError, Related
+from core.errors import InvalidError, Parameter, ProblemError, Related
 from core.fields import EnumField, InstantField, IntegerField, ListField, StringField
 from core.problems import build_problem
 from core.schema.declarations import Operation
@@ -22,6 +22,7 @@ _TITLES = {
     402: ("OrganizationDisabled", "The organization of the token is disabled."),
     403: ("Forbidden", "The token does not grant this operation on this object."),
     404: ("NotFound", "An object that the address names is not there, or not yours to see."),
+    405: ("MethodNotAllowed", "The address does not take the method."),
     409: ("Conflict", "The request contradicts what is stored: a name that is taken, an object that has changed or "
           "is in use."),
     412: ("PreconditionFailed", "The object is not the one that `If-Match` names."),
@@ -145,7 +146,7 @@ def answer(status: int, schema: dict[str, Any]) -> dict[str, Any]:
     """The response component of a status, with an example of each kind of problem that has it."""
     examples = {
         slug: {"summary": meaning(kind).partition("\n")[0], "value": example(kind)}
-        for slug, kind in kinds().items()
+        for slug, kind in sorted(kinds().items(), key=lambda item: item[0] != InvalidError.slug)
         if kind.status == status
     }
     headers: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}

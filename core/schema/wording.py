@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import inflection
@@ -57,7 +58,7 @@ _OF_UPDATE = {
 def summary_of(operation: Operation) -> str:
     if operation.is_standard:
         return _filled(_SUMMARIES[operation.shape], operation)
-    return docstring(operation).partition("\n")[0].rstrip(".")
+    return re.split(r"[.:;](?:\s|$)", docstring(operation), maxsplit=1)[0]
 
 
 def description_of(operation: Operation) -> str:

@@ -37,7 +37,8 @@ _KIND = """<h1>{}</h1>
 def index(request: HttpRequest) -> HttpResponse:
     """`/problems`: every kind, by status."""
     rows = _joined(
-        format_html(_ROW, slug, slug, kind.status, meaning(kind).partition("\n\n")[0]) for slug, kind in kinds().items()
+        format_html(_ROW, slug, slug, kind.status, _prose(meaning(kind).partition("\n\n")[0]))
+        for slug, kind in kinds().items()
     )
     return page("Problems", styles=_STYLES, body=format_html(_INTRODUCTION, rows))
 
@@ -47,14 +48,20 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     kind = kinds().get(slug)
     if kind is None:
         raise NotFoundError(f"there is no kind of problem {slug[:100]!r}")
-    paragraphs = _joined(format_html("<p>{}</p>", text) for text in meaning(kind).split("\n\n"))
-    return page(slug, styles=_STYLES, body=format_html(_KIND, slug, _status(kind), paragraphs, kind.remedy))
+    paragraphs = _joined(format_html("<p>{}</p>", _prose(text)) for text in meaning(kind).split("\n\n"))
+    return page(slug, styles=_STYLES, body=format_html(_KIND, slug, _status(kind), paragraphs, _prose(kind.remedy)))
 
 
 def _status(kind: type[ProblemError]) -> str:
     if kind.status < 400:
         return "A remark in the answer of a request that succeeded"
     return f"HTTP status {kind.status} {HTTPStatus(kind.status).phrase}"
+
+
+def _prose(text: str) -> SafeString:
+    """A text whose backticks hold code."""
+    parts = text.split("`")
+    return _joined(format_html("<code>{}</code>" if i % 2 else "{}", part) for i, part in enumerate(parts))
 
 
 def _joined(parts: Iterable[SafeString]) -> SafeString:
