@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from core.columns import column_at, is_id
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
 from core.filters import ResourceFilterSet, apply_filters
-from core.listing import ListRequest, Order, complete, cursor_condition, seek
+from core.listing import ListRequest, Order, complete, seek
 from core.plan import in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared
 from core.serializers import ResourceSerializer
@@ -101,9 +101,7 @@ class Reader:
         leads = order[0][0] == "name" and [path for path, _ in order[1:]] in ([], ["id"])
         if leads and len(order) == 1 and not is_id(cursor):
             return [cursor]
-        found = list(
-            self.rows_in(scope, fixed).filter(cursor_condition(cursor)).values_list(*[path for path, _ in order])[:2]
-        )
+        found = self._keys_at(cursor, [path for path, _ in order], scope, fixed)
         if len(found) == 1:
             return list(found[0])
         if found:
@@ -119,6 +117,19 @@ class Reader:
             at=at,
             remediation="Start again from the first page, or order by name.",
         )
+
+    def _keys_at(self, cursor: str, paths: Sequence[str], scope: Scope, fixed: Fixed) -> Sequence[Sequence[Any]]:
+        """The sort keys of at most two objects with this id or name."""
+        column = "id" if is_id(cursor) else "name"
+
+        def keys(scope: Scope, equal: Fixed, value: Any) -> QuerySet[Any, Any]:
+            return self.rows_in(scope, {**equal, column: value}).values_list(*paths)[:2]
+
+        if scope.narrowing:
+            return Prepared(keys(scope, fixed, cursor)).rows()
+        slot = self._slot("cursor", column)
+        statement = prepared((self.plan, "key", column, *paths, *fixed), lambda: keys(*self._slotted(fixed), slot))
+        return statement.rows(organization_id=scope.organization_id, cursor=cursor, **fixed)
 
     @staticmethod
     def _after_name(name: str, order: Sequence[Order]) -> Sequence[Any]:
