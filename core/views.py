@@ -9,14 +9,20 @@ import orjson
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework import viewsets
-from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from core import activity
 from core.columns import format_instant
-from core.errors import ForbiddenError, MalformedBodyError, Parameter, ProblemError, UnauthenticatedError
+from core.errors import (
+    ForbiddenError,
+    MalformedBodyError,
+    MethodNotAllowedError,
+    Parameter,
+    ProblemError,
+    UnauthenticatedError,
+)
 from core.filters import ResourceFilterSet
 from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
@@ -64,15 +70,24 @@ class ScopedViewSet(viewsets.ViewSet):
     request: Request
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
+        self.args, self.kwargs, self.headers = args, kwargs, {}
         with scoped(None):
-            return super().dispatch(request, *args, **kwargs)
+            self.request = self.initialize_request(request, *args, **kwargs)
+            try:
+                self.initial(self.request, *args, **kwargs)
+                response: HttpResponseBase = getattr(self, self.action)(self.request, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - every error is a problem, see core.problems
+                response = self.handle_exception(error)
+        return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         principal = request.user
         if not isinstance(principal, Principal):
             raise UnauthenticatedError("the request carries no token")
         if self.action is None:
-            raise MethodNotAllowed(str(request.method))
+            allow = ", ".join(self.allowed_methods)
+            raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
         self.principal = principal
         if principal.surface != self.surface or not principal.allows(self.resource, self.verb):
             self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
