@@ -1,0 +1,204 @@
+"""Who may do what, written by hand and independent of the code: the code is held to this, not this to the code."""
+
+from __future__ import annotations
+
+import dataclasses
+
+# What an answer amounts to. `shown` and `hidden` say whether a list holds the object.
+DONE, SHOWN, HIDDEN = "done", "shown", "hidden"
+UNAUTHENTICATED, FORBIDDEN, ABSENT, INVALID = "unauthenticated", "forbidden", "absent", "invalid"
+NOTHING = "-"  # the operation does not depend on such an object
+
+# Whose object is acted on: of acme within the narrowing, of acme outside of it, of the neighbour, of nobody.
+INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
+OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
+
+EVERY, READ = {"*"}, {"list", "list_account", "get", "lookup"}
+CATALOG = {"capabilities": READ, "meta": READ}
+
+GRANTS: dict[str, dict[str, set[str]]] = {
+    "administrator": {"*": EVERY},
+    "viewer": {"*": READ},
+    "member": CATALOG,
+    "account-manager": CATALOG
+    | {
+        "accounts": EVERY,
+        "credentials": EVERY,
+        "integrations": EVERY,
+        "integration_points": READ,
+        "tokens": {"list", "get", "create", "create_integration", "delete"},
+    },
+    "connect-ui": CATALOG
+    | {
+        "accounts": {"get"},
+        "credentials": {"create", "list", "get", "lookup", "delete"},
+        "integrations": {"create", "verify", "list", "list_account", "get", "delete"},
+        "integration_points": READ,
+    },
+    "token-issuer": CATALOG | {"tokens": {"create_integration"}},
+    "account-provisioner": CATALOG | {"accounts": {"create"}},
+    "narrowed to an account": {"*": EVERY},
+    "narrowed to a label": {"*": EVERY},
+    "narrowed to an environment": {"*": EVERY},
+    "narrowed to a category": {"*": EVERY},
+    "token of an integration": {},
+    "token of an MCP client": {},
+    "neighbour": {"*": EVERY},
+    "expired": {},
+    "nobody": {},
+}
+PRINCIPALS = tuple(GRANTS)
+NARROWED = {
+    "narrowed to an account": "account",
+    "narrowed to a label": "label",
+    "narrowed to an environment": "environment",
+    "narrowed to a category": "category",
+}
+# What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
+REACHED = {
+    "accounts": {"account", "label", "environment"},
+    "credentials": {"account", "label", "environment"},
+    "integrations": {"account", "label", "environment", "category"},
+    "integration_points": {"category"},
+    "tokens": {"account", "label", "environment"},
+    "organizations": set(),
+    "capabilities": set(),
+    "meta": set(),
+}
+# What all accounts share is not changed by who reaches only some of them.
+SHARED = {
+    "organizations": {"account", "label", "environment", "category"},
+    "integration_points": {"account", "label", "environment"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One operation: what it needs, and how it meets an object."""
+
+    resource: str
+    verb: str
+    kind: str  # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole
+    reached_as: str = ""  # the resource whose narrowing counts, when it is another
+
+    @property
+    def reach(self) -> set[str]:
+        return REACHED[self.reached_as or self.resource]
+
+
+RULES = {
+    "GET /v1/organization": Rule("organizations", "get", "whole"),
+    "PUT /v1/organization": Rule("organizations", "update", "whole"),
+    "PATCH /v1/organization": Rule("organizations", "patch", "whole"),
+    "GET /v1/tokens": Rule("tokens", "list", "list"),
+    "POST /v1/tokens": Rule("tokens", "create", "create"),
+    "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
+    "DELETE /v1/tokens/{refresh_token_id}": Rule("tokens", "delete", "object"),
+    "POST /v1/tokens/{account_id}/{integration_id}": Rule("tokens", "create_integration", "object", "integrations"),
+    "GET /v1/accounts": Rule("accounts", "list", "list"),
+    "POST /v1/accounts": Rule("accounts", "create", "create"),
+    "GET /v1/accounts/{account_id}": Rule("accounts", "get", "object"),
+    "PUT /v1/accounts/{account_id}": Rule("accounts", "update", "object"),
+    "PATCH /v1/accounts/{account_id}": Rule("accounts", "patch", "object"),
+    "DELETE /v1/accounts/{account_id}": Rule("accounts", "delete", "object"),
+    "GET /v1/meta/openapi/engine": Rule("meta", "get", "whole"),
+    "GET /v1/meta/openapi/management": Rule("meta", "get", "whole"),
+    "GET /v1/capabilities/connectors": Rule("capabilities", "list", "whole"),
+    "GET /v1/capabilities/providers": Rule("capabilities", "list", "whole"),
+    "GET /v1/capabilities/providers/{provider_id}": Rule("capabilities", "get", "whole"),
+    "GET /v1/credentials/lookup/{credential_id}": Rule("credentials", "lookup", "object"),
+    "GET /v1/credentials/{owner_id}": Rule("credentials", "list", "list"),
+    "POST /v1/credentials/{owner_id}": Rule("credentials", "create", "below"),
+    "GET /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "get", "object"),
+    "PUT /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "update", "object"),
+    "PATCH /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "patch", "object"),
+    "DELETE /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "delete", "object"),
+    "GET /v1/integration-points": Rule("integration_points", "list", "list"),
+    "POST /v1/integration-points": Rule("integration_points", "create", "create"),
+    "GET /v1/integration-points/{integration_point_id}": Rule("integration_points", "get", "object"),
+    "PUT /v1/integration-points/{integration_point_id}": Rule("integration_points", "update", "object"),
+    "PATCH /v1/integration-points/{integration_point_id}": Rule("integration_points", "patch", "object"),
+    "DELETE /v1/integration-points/{integration_point_id}": Rule("integration_points", "delete", "object"),
+    "GET /v1/integrations": Rule("integrations", "list", "list"),
+    "GET /v1/integrations/{account_id}": Rule("integrations", "list_account", "list"),
+    "POST /v1/integrations/{account_id}": Rule("integrations", "create", "below"),
+    "POST /v1/integrations/{account_id}/verify": Rule("integrations", "verify", "below"),
+    "GET /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "get", "object"),
+    "PUT /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "update", "object"),
+    "PATCH /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "patch", "object"),
+    "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
+    "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
+}
+# The docs, the probes, and the operator's metrics with a key of their own.
+OPEN_TO_ALL = (
+    "/docs",
+    "/livez",
+    "/metrics",
+    "/openapi.yaml",
+    "/problems",
+    "/problems/<slug:slug>",
+    "/readyz",
+    "/redoc",
+)
+
+EXCEPTIONS = {
+    # A new account never is the one account that the token is good for.
+    ("narrowed to an account", "POST /v1/accounts", INSIDE): FORBIDDEN,
+    # The account is in reach, only the integration point in the body is not.
+    ("narrowed to a category", "POST /v1/integrations/{account_id}", OUTSIDE): INVALID,
+    ("narrowed to a category", "POST /v1/integrations/{account_id}/verify", OUTSIDE): INVALID,
+    ("narrowed to a category", "GET /v1/integrations/{account_id}", OUTSIDE): HIDDEN,
+}
+
+
+def expected(principal: str, operation: str, subject: str) -> str:
+    """What the answer must amount to."""
+    rule = RULES[operation]
+    if not matters(rule, operation, subject):
+        return NOTHING
+    if principal in ("nobody", "expired"):
+        return UNAUTHENTICATED
+    if not is_granted(principal, rule):
+        return FORBIDDEN
+    if (principal, operation, subject) in EXCEPTIONS:
+        return EXCEPTIONS[principal, operation, subject]
+    if is_in_reach(principal, rule, subject):
+        return SHOWN if rule.kind == "list" else DONE
+    return out_of_reach(rule, operation)
+
+
+def matters(rule: Rule, operation: str, subject: str) -> bool:
+    """Whether the operation can be asked about such an object."""
+    if rule.kind == "create":
+        return subject in (INSIDE, OUTSIDE) or (rule.resource == "tokens" and subject == FOREIGN)
+    if rule.kind == "list" and "{" not in operation:
+        return subject != MISSING
+    return rule.kind != "whole" or subject == INSIDE
+
+
+def is_granted(principal: str, rule: Rule) -> bool:
+    """Whether the permission set has the verb, and the narrowing leaves what is shared alone."""
+    granted = GRANTS[principal].get("*", set()) | GRANTS[principal].get(rule.resource, set())
+    if not {"*", rule.verb} & granted:
+        return False
+    return rule.verb in READ or NARROWED.get(principal) not in SHARED.get(rule.resource, set())
+
+
+def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
+    """Whether the object is there for the principal."""
+    if rule.kind == "whole":
+        return True
+    if principal == "neighbour":
+        return subject == FOREIGN or (rule.kind == "create" and rule.resource != "tokens")
+    if subject == OUTSIDE and principal in NARROWED:
+        return NARROWED[principal] not in rule.reach
+    return subject in (INSIDE, OUTSIDE)
+
+
+def out_of_reach(rule: Rule, operation: str) -> str:
+    """How it is told that the object is not there: as for one that does not exist."""
+    if rule.kind == "list" and "{" not in operation:
+        return HIDDEN
+    if rule.kind == "create":  # what is made would lie out of reach; a token names accounts that do
+        return INVALID if rule.resource == "tokens" else FORBIDDEN
+    return ABSENT

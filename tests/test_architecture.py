@@ -1,0 +1,160 @@
+"""The house rules that a machine can hold: who imports whom, who leaves the tenant's scope, how long a file is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOF = "synqmgr"
+LONGEST = 400
+
+# Who may see every organization's rows, and why.
+UNSCOPED = {
+    "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
+}
+# Who writes an organization on a row: everywhere else it comes from the scope.
+ORGANIZATION_WRITTEN = {
+    "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
+    "core": "the ground that keeps the rule",
+    "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "organizations/services.py": "the key of the organization that is being made",
+}
+# Functions that import when they are called, and why.
+LATE_IMPORTS: dict[str, str] = {
+    "tests/access/write.py": "Django must be set up first",
+}
+
+
+def python_files(*folders: str) -> Iterator[Path]:
+    """The project's modules, migrations apart: those are generated."""
+    for folder in folders or (*settings.APPS, ROOF, "tests", "bench"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "migrations" not in path.parts:
+                yield path
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def listed(path: Path, listing: dict[str, str]) -> bool:
+    """Whether a list of exceptions has the file or its folder."""
+    name = relative(path)
+    return any(name == each or name.startswith(f"{each}/") for each in listing)
+
+
+def test_imports__by_floor__go_downwards_only(tmp_path: Path) -> None:
+    layers = "\n".join("    " + " | ".join(floor) for floor in ((ROOF,), *settings.FLOORS))
+    packages = "\n".join(f"    {name}" for name in (ROOF, *settings.APPS))
+    config = tmp_path / "floors.ini"
+    config.write_text(
+        f"[importlinter]\nroot_packages =\n{packages}\n\n"
+        f"[importlinter:contract:floors]\nname = Floors\ntype = layers\nlayers =\n{layers}\n"
+    )
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--config", str(config), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 kept, 0 broken" in done.stdout
+
+
+def test_floors__every_app__stands_on_one() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/apps.py")}
+    assert sorted(settings.APPS) == sorted(folders)
+    assert len(settings.APPS) == len(set(settings.APPS))
+
+
+def test_unscoped__callers__are_the_listed() -> None:
+    callers = set()
+    for path in python_files(*settings.APPS, ROOF):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "unscoped":
+                assert node.args, f"{relative(path)}: say why"
+                callers.add(relative(path))
+    assert callers == set(UNSCOPED)
+
+
+def test_organization__written__only_where_listed() -> None:
+    """As a keyword, or by assignment to an attribute. Filtering by it is a query, which the scope narrows anyway."""
+    found = set()
+    for path in python_files(*settings.APPS, ROOF):
+        for node in ast.walk(tree_of(path)):
+            if writes_organization(node) and not listed(path, {"core": ""}):
+                found.add(relative(path))
+    assert found == set(ORGANIZATION_WRITTEN) - {"core"}
+
+
+def writes_organization(node: ast.AST) -> bool:
+    names = {"organization", "organization_id"}
+    if isinstance(node, ast.Call):
+        callee = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        return callee != "Activity" and any(keyword.arg in names for keyword in node.keywords)
+    if isinstance(node, ast.Assign):
+        return any(isinstance(target, ast.Attribute) and target.attr in names for target in node.targets)
+    return False
+
+
+def test_models__changed__have_a_migration(db: None) -> None:
+    call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+    named = [path.stem for path in ROOT.glob("*/migrations/0*.py")]
+    assert named
+    assert [name for name in named if "initial" in name or "_auto_" in name] == []
+
+
+def test_files__every__are_short_and_named_for_what_they_hold() -> None:
+    too_long = {relative(path): n for path in python_files() if (n := len(path.read_text().splitlines())) > LONGEST}
+    assert too_long == {}
+    vague = [relative(path) for path in python_files() if path.stem in ("utils", "util", "helpers", "helper", "misc")]
+    assert vague == []
+
+
+def test_modules__every__open_with_a_line_on_what_lives_there() -> None:
+    silent = [
+        relative(path) for path in python_files() if path.read_text().strip() and not ast.get_docstring(tree_of(path))
+    ]
+    assert silent == []
+
+
+def test_imports__inside_functions__are_the_listed() -> None:
+    late = set()
+    for path in python_files():
+        tree = tree_of(path)
+        top = {id(node) for node in tree.body}
+        for node in ast.walk(tree):
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)
+            if is_import and id(node) not in top and not under_type_checking(tree, node):
+                late.add(relative(path))
+            if isinstance(node, ast.ImportFrom):
+                assert all(alias.name != "*" for alias in node.names), f"a star in {relative(path)}"
+    assert late == set(LATE_IMPORTS)
+
+
+def under_type_checking(tree: ast.Module, node: ast.AST) -> bool:
+    blocks = [
+        each for each in tree.body if isinstance(each, ast.If) and getattr(each.test, "id", "") == "TYPE_CHECKING"
+    ]
+    return any(node in ast.walk(block) for block in blocks)
+
+
+def test_tests__every__are_functions_with_three_part_names() -> None:
+    wrong = []
+    for path in python_files("tests"):
+        if not path.name.startswith("test_"):
+            continue
+        for node in ast.walk(tree_of(path)):
+            name = getattr(node, "name", "")
+            if isinstance(node, ast.ClassDef) and name.startswith("Test"):
+                wrong.append(f"{relative(path)}: {name} is a class")
+            if isinstance(node, ast.FunctionDef) and name.startswith("test_") and not 2 <= len(name.split("__")) <= 3:
+                wrong.append(f"{relative(path)}: {name}")
+    assert wrong == []
