@@ -76,7 +76,7 @@ class RequestMiddleware:
             status=response.status_code,
             ms=round(seconds * 1000, 2),
             address=client_address(request),
-            agent=request.headers.get("User-Agent", "")[:200],
+            agent=request.META.get("HTTP_USER_AGENT", "")[:200],
         )
 
 
