@@ -62,7 +62,7 @@ class MetaViewSet(ScopedViewSet):
 
     @action(detail=False, methods=["get"], url_path="openapi/management")
     def management_openapi_spec(self, request: Request) -> HttpResponse:
-        """Shows the Management API's schema
+        """Shows the Management API's schema.
 
         The whole API as an OpenAPI 3.1 document in JSON. The same document is at `/openapi.yaml` for everybody.
         """
@@ -71,7 +71,7 @@ class MetaViewSet(ScopedViewSet):
 
     @action(detail=False, methods=["get"], url_path="openapi/engine")
     def engine_openapi_spec(self, request: Request) -> HttpResponse:
-        """Shows the Engine API's schema
+        """Shows the Engine API's schema.
 
         The connector APIs as an OpenAPI 3.1 document in JSON. This version of the service has no operations of
         connectors yet, so the document has no paths.

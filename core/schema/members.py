@@ -10,7 +10,7 @@ from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent, force
 from rest_framework.fields import empty
 
 from core.fields import EnumField, ListField
-from core.schema import wording
+from core.schema import patterns, wording
 from core.schema.declarations import camel, spaced
 from core.schema.values import Schema, enum_name, exact_schema, loose_schema, nullable
 from core.serializers import ResourceSerializer, StrictMixin
@@ -98,9 +98,8 @@ class MemberSchema(AutoSchema):
         examples = getattr(owner, "examples", {})
         if name in examples:
             schema["examples"] = [examples[name]]
-        reserved = getattr(getattr(getattr(owner, "Meta", None), "model", None), "reserved_names", None)
-        if name == "name" and direction == "request" and reserved:
-            schema["not"] = {"enum": sorted(reserved)}
+        if name == "name" and direction == "request" and isinstance(owner, ResourceSerializer):
+            schema |= forbidden_names(owner)
         return schema
 
     # --- fields ------------------------------------------------------------------------------------
@@ -148,6 +147,14 @@ class MemberSchema(AutoSchema):
             "discriminator": {"propertyName": "type", "mapping": mapping},
         }
         return self.define(field.name + suffix, union | ({REQUEST_OF: field.name} if suffix else {}))
+
+
+def forbidden_names(serializer: ResourceSerializer) -> Schema:
+    """The names that an object cannot have: words of addresses and, for a new one, ids."""
+    reserved = sorted(getattr(serializer.Meta.model, "reserved_names", ()))
+    found: list[Schema] = [{"enum": reserved}] * bool(reserved)
+    found += [{"pattern": patterns.whole(patterns.ID)}] * (serializer.mode == "create")
+    return {"not": {"anyOf": found}} if found else {}
 
 
 def is_required(name: str, field: Any, owner: Any, direction: Any) -> bool:

@@ -33,6 +33,7 @@ SHARED: dict[str, Schema] = {
         "description": "`ETag` of the object as you know it: when it has changed since, nothing happens and the answer "
         "is 412.",
         "schema": {"type": "string", "pattern": patterns.whole(patterns.TAGS)},
+        "example": '"20260131120000000000"',
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
@@ -40,6 +41,7 @@ SHARED: dict[str, Schema] = {
         "description": "`ETag` of the object as you know it: when it is still the same, the answer is 304 without a "
         "body.",
         "schema": {"type": "string", "pattern": patterns.whole(patterns.TAGS)},
+        "example": '"20260131120000000000"',
     },
 }
 HEADERS: dict[str, Schema] = {

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import inflection
+import uritemplate
 
 from core.schema.declarations import Operation, with_article
 from core.serializers import ResourceSerializer
@@ -20,8 +21,8 @@ _SUMMARIES = {
     "delete": "Delete {a_noun}",
 }
 _DESCRIPTIONS = {
-    "list": "Lists {nouns} a page at a time, in the order of {lead}. `filter` narrows the list, `order` sorts it, and "
-    "`start_after` continues after the last object of the page before.",
+    "list": "Lists {nouns}{of_owner} a page at a time, in the order of {lead}. `filter` narrows the list, `order` "
+    "sorts it, and `start_after` continues after the last object of the page before.",
     "get": "Shows {the_noun}. Send the `ETag` of an earlier answer as `If-None-Match` to learn cheaply whether it has "
     "changed: if not, the answer is 304 without a body.",
     "create": "Creates {a_noun} and shows it.{names}",
@@ -57,6 +58,9 @@ _OF_UPDATE = {
 
 def summary_of(operation: Operation) -> str:
     if operation.is_standard:
+        rest = operation.name.partition("_")[2]
+        if operation.shape == "list" and rest:
+            return _filled(_SUMMARIES["list"] + f" of one {rest.replace('_', ' ')}", operation)
         return _filled(_SUMMARIES[operation.shape], operation)
     return re.split(r"[.:;](?:\s|$)", docstring(operation), maxsplit=1)[0]
 
@@ -79,12 +83,15 @@ def _filled(text: str, operation: Operation) -> str:
     one = getattr(view, "singleton", False)
     meta: Any = getattr(getattr(view, "serializer_class", None), "Meta", None)
     locked = [n for n in (*getattr(meta, "read_only", ()), *getattr(meta, "fixed", ())) if n != "updated_at"]
+    owners = uritemplate.variables(operation.path) if operation.shape == "list" else ()
+    owner = "".join(f" of one {name.removesuffix('_id').replace('_', ' ')}" for name in owners)
     names = ", ".join(f"`{name}`" for name in locked)
     return text.format(
         noun=operation.noun,
         nouns=operation.nouns,
         a_noun=f"the {operation.noun}" if one else with_article(operation.noun),
         the_noun=f"the {operation.noun}" if one else f"one {operation.noun}, named by id or name",
+        of_owner=owner,
         lead="their names" if getattr(view, "unique_names", True) else "their names, then ids",
         names=" Without a `name`, one is made from `fullname`." if operation.is_inherited else "",
         same=f" What cannot be changed must be sent as it is stored: {names}." if names else "",
