@@ -10,6 +10,7 @@ import structlog
 from django.conf import settings
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import Resolver404, resolve
 
 from core.columns import new_id
 from core.errors import MalformedBodyError, MethodNotAllowedError, NotFoundError
@@ -46,7 +47,10 @@ class RequestMiddleware:
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method not in METHODS:
-            return problem_response(MethodNotAllowedError("the API does not take this method"), request)
+            refused = MethodNotAllowedError(
+                "the API does not take this method", headers={"Allow": methods_of(request.path_info)}
+            )
+            return problem_response(refused, request)
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get(
             "CONTENT_LENGTH"
         ):
@@ -78,6 +82,15 @@ class RequestMiddleware:
             address=client_address(request),
             agent=request.META.get("HTTP_USER_AGENT", "")[:200],
         )
+
+
+def methods_of(path: str) -> str:
+    """The methods of an address, as `Allow` lists them."""
+    try:
+        actions = getattr(resolve(path).func, "actions", {"get": "", "head": ""})
+    except Resolver404:
+        return ", ".join(sorted(METHODS))
+    return ", ".join(method.upper() for method in actions)
 
 
 def read_chunked(request: HttpRequest) -> None:
