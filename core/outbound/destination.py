@@ -85,9 +85,7 @@ def _is_name(host: str) -> bool:
     return len(host) <= 253 and not is_number and all(map(LABEL_PATTERN.match, labels))
 
 
-def find_addresses(
-    destination: Destination, exceptions: Sequence[Network], deadline: Deadline
-) -> tuple[Address, ...]:
+def find_addresses(destination: Destination, exceptions: Sequence[Network], deadline: Deadline) -> tuple[Address, ...]:
     """The addresses of a host, all of them checked: a single bad one refuses the request."""
     plain = destination.scheme == "http"
     if plain and not exceptions:

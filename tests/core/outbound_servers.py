@@ -144,9 +144,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def make_tls(
-    folder: pathlib.Path, names: list[str], sni: list[str | None]
-) -> tuple[ssl.SSLContext, pathlib.Path]:
+def make_tls(folder: pathlib.Path, names: list[str], sni: list[str | None]) -> tuple[ssl.SSLContext, pathlib.Path]:
     """A server context with a certificate for these names, and the file of the authority that signed it."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
@@ -157,9 +155,7 @@ def make_tls(
         is_address = name.replace(".", "").isdigit()
         alternatives.append(x509.IPAddress(ipaddress.ip_address(name)) if is_address else x509.DNSName(name))
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    leaf = _builder(subject, issuer, key).add_extension(
-        x509.SubjectAlternativeName(alternatives), critical=False
-    )
+    leaf = _builder(subject, issuer, key).add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     pem = serialization.Encoding.PEM
     trust, chain = folder / "authority.pem", folder / "server.pem"
     trust.write_bytes(authority.sign(authority_key, hashes.SHA256()).public_bytes(pem))
@@ -171,9 +167,7 @@ def make_tls(
     return context, trust
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

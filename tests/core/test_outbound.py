@@ -100,9 +100,7 @@ def test_send__hostile_url__is_refused_and_reaches_nothing(allowed: list[str], s
         assert listener.count_others() == 0
 
 
-def test_send__name_that_changes_its_answer__goes_to_the_checked_address(
-    names: Names, settings: Settings
-) -> None:
+def test_send__name_that_changes_its_answer__goes_to_the_checked_address(names: Names, settings: Settings) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     with listen(reply(OK), host="127.0.0.2") as checked, listen_everywhere() as internal:
         names["api.example"] = [["127.0.0.2"], ["127.0.0.1"]]
@@ -112,12 +110,8 @@ def test_send__name_that_changes_its_answer__goes_to_the_checked_address(
         assert (checked.accepts, internal.count_others()) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    "answers", [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC], ["127.0.0.2", "127.0.0.1"]]
-)
-def test_send__one_internal_answer_of_several__is_refused(
-    answers: list[str], names: Names, settings: Settings
-) -> None:
+@pytest.mark.parametrize("answers", [[PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC], ["127.0.0.2", "127.0.0.1"]])
+def test_send__one_internal_answer_of_several__is_refused(answers: list[str], names: Names, settings: Settings) -> None:
     settings.OUTBOUND_ALLOW = ["127.0.0.2/32"]
     names["api.example"] = [list(answers)]
     with listen_everywhere() as internal:
@@ -139,9 +133,7 @@ def test_send__plain_http_to_a_public_address__is_refused(names: Names, settings
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 @pytest.mark.usefixtures("open_loopback")
 def test_send__allowed_network__gets_the_whole_request(host: str) -> None:
-    script = reply(
-        b"HTTP/1.1 422 No\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n"
-    )
+    script = reply(b"HTTP/1.1 422 No\r\nX-One: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n")
     headers = {"Authorization": "Bearer t", "user-agent": "mine", "Empty": ""}
     with listen(script, host=host.strip("[]")) as listener:
         url = f"HTTP://{host}:{listener.port}/a/../b?q=%20[x]"
@@ -226,9 +218,7 @@ def drip(part: bytes, after: bytes = b"") -> Script:
 def test_send__slow_server__ends_at_the_deadline(script: Script) -> None:
     with listen(script) as listener:
         started = time.monotonic()
-        with pytest.raises(
-            ProviderTimeoutError, match=r"did not answer in time: 0\.3 s to connect, 0\.4 s in all"
-        ):
+        with pytest.raises(ProviderTimeoutError, match=r"did not answer in time: 0\.3 s to connect, 0\.4 s in all"):
             call(f"http://127.0.0.1:{listener.port}/", QUICK)
         assert 0.35 < time.monotonic() - started < 1.5
 
@@ -332,9 +322,7 @@ def test_send__answer_of_exactly_the_limit__is_read() -> None:
 
 @pytest.mark.usefixtures("open_loopback")
 def test_send__head__accepts_the_encoding_of_a_body_that_is_not_sent() -> None:
-    with listen(
-        reply(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9000000\r\n\r\n")
-    ) as listener:
+    with listen(reply(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 9000000\r\n\r\n")) as listener:
         assert call(f"http://127.0.0.1:{listener.port}/", method="HEAD").body == b""
 
 
@@ -349,18 +337,9 @@ def test_send__server_that_hangs_up_while_we_send__fails() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(
-            ("X-A", value)
-            for value in ("a\r\nB: c", "a\n", "a\r", "a\0", "\xe9", "\u2028", " a", "a ", "\ud800")
-        ),
-        *(
-            (name, "a")
-            for name in ("", "X A", "X:", "X\r\nB", "\xe9", "Host", "HOST", "Content-Length", "TE")
-        ),
-        *(
-            (name, "a")
-            for name in ("Transfer-Encoding", "Connection", "Upgrade", "Accept-Encoding", "Expect")
-        ),
+        *(("X-A", value) for value in ("a\r\nB: c", "a\n", "a\r", "a\0", "\xe9", "\u2028", " a", "a ", "\ud800")),
+        *((name, "a") for name in ("", "X A", "X:", "X\r\nB", "\xe9", "Host", "HOST", "Content-Length", "TE")),
+        *((name, "a") for name in ("Transfer-Encoding", "Connection", "Upgrade", "Accept-Encoding", "Expect")),
     ],
 )
 def test_send__header_that_could_inject__is_refused(name: str, value: str) -> None:
@@ -377,9 +356,7 @@ def test_send__method_outside_the_list__is_refused(method: str) -> None:
 @pytest.mark.usefixtures("open_loopback")
 def test_send__secrets__are_in_no_log_and_no_representation(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), listen(reply(OK[:-4] + b"Set-Cookie: c4nary\r\n\r\nok")) as listener:
-        request = OutboundRequest(
-            "POST", f"http://127.0.0.1:{listener.port}/c4nary?c4nary", {"A": "c4nary"}, b"c4nary"
-        )
+        request = OutboundRequest("POST", f"http://127.0.0.1:{listener.port}/c4nary?c4nary", {"A": "c4nary"}, b"c4nary")
         answer = send(request)
     assert (answer.headers["Set-Cookie"], b"c4nary?c4nary" in listener.requests[0]) == ("c4nary", True)
     assert "c4nary" not in f"{caplog.text} {request!r} {answer!r}"

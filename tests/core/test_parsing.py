@@ -72,9 +72,7 @@ NOT_JSON = [
     *b'| |1 2|[1 2]|{"a" 1}|{"a":1 "b":2}|[1 000]|[1] // one|[/* */1]|[1]\x00|\x00[1]|[\x0c1]'.split(b"|"),
     *b'["\n"]|["\t"]|["\x00"]|["\x1f"]|["\\\n"]|["\xff"]|["\xc0\xaf"]|["\xe0\x80\x80"]|["\x80"]'.split(b"|"),
     *b'["\xf4\x90\x80\x80"]|["\xed\xa0\x80"]|["\xe9"]|\xef\xbb\xbf{}|\xef\xbb\xbf|[\xc2\xa01]'.split(b"|"),
-    *b'\xff\xfe[\x001\x00]\x00|[\x001\x00]\x00|["\xe2\x82"]|[\xe2\x81\xa01]|[\xef\xbc\x911]|[\x0b1]'.split(
-        b"|"
-    ),
+    *b'\xff\xfe[\x001\x00]\x00|[\x001\x00]\x00|["\xe2\x82"]|[\xe2\x81\xa01]|[\xef\xbc\x911]|[\x0b1]'.split(b"|"),
 ]
 MISPLACED = [
     (rb'{"a":1,"a":1}', "/a"),

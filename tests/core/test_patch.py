@@ -258,9 +258,7 @@ def test_apply_patch__nested_values__are_shared_with_neither_input() -> None:
 
 leaves = st.sampled_from([None, True, 0, 1, 1.0, "", "a"])
 names = st.sampled_from(["a", "b", "", "0", "~", "/"])
-values = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner), max_leaves=9
-)
+values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner), max_leaves=9)
 pointers = st.lists(st.sampled_from(["a", "b", "", "0", "1", "-", "~0", "~1"]), max_size=4).map(
     lambda parts: "".join("/" + part for part in parts)
 )
@@ -290,9 +288,7 @@ loose = st.dictionaries(st.sampled_from(["op", "path", "from", "value", "x"]), a
 
 
 @given(st.dictionaries(names, values), anything | st.lists(loose | anything))
-def test_apply_patch__any_value__raises_nothing_but_problems(
-    document: dict[str, Any], operations: Any
-) -> None:
+def test_apply_patch__any_value__raises_nothing_but_problems(document: dict[str, Any], operations: Any) -> None:
     try:
         result = apply_patch(document, operations, read_only={"b"})
     except ProblemError:
