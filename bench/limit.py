@@ -1,0 +1,136 @@
+"""The practical limit: WSGI, the driver and orjson doing the service's SQL, with no framework at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import os
+import sqlite3
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+import psycopg
+import uuid_utils
+
+DATABASE = os.environ["DATABASE_URL"]
+POSTGRESQL = DATABASE.startswith("postgres")
+KEY = bytes.fromhex(os.environ["BENCH_HASH_KEY"])
+NAMES = ("name", "created_at", "updated_at", "id", "fullname", "organization_id", "environment", "labels")
+local = threading.local()
+
+Start = Callable[[str, list[tuple[str, str]]], Any]
+
+
+def text(column: str) -> str:
+    """A column as the wire's text, made by the database."""
+    if column.endswith("_at") or column == "s.expires":
+        return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return f"{column}::text" if column.endswith("id") else column
+
+
+def columns(names: Iterable[str]) -> str:
+    return ", ".join(text(name) if POSTGRESQL else name for name in names)
+
+
+def statement(sql: str) -> str:
+    return sql.replace("?", "%s") if POSTGRESQL else sql
+
+
+SECRET = ("s.digest", "s.expires", "s.token_id", "s.organization_id", "t.member_id", "t.surface", "t.grants")
+TOKEN = statement(
+    f"SELECT {columns(SECRET)}, o.state, o.end_date FROM identity_tokensecret s "
+    "JOIN identity_token t ON t.id = s.token_id JOIN organizations_organization o ON o.id = s.organization_id "
+    "WHERE s.public_id = ? AND s.kind = 'access'"
+)
+ROWS = f"SELECT {columns(NAMES)} FROM accounts_account WHERE organization_id = ?"
+LIST = statement(f"{ROWS} ORDER BY name LIMIT 100")
+GET = statement(f"{ROWS} AND id = ?")
+TAKEN = statement("SELECT 1 FROM accounts_account WHERE organization_id = ? AND name = ? LIMIT 1")
+INSERT = statement(
+    "INSERT INTO accounts_account (name, created_at, updated_at, id, fullname, organization_id, environment, labels) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def connect() -> Any:
+    """This thread's connection, as durable as the service's."""
+    if POSTGRESQL:
+        connection = psycopg.connect(DATABASE, autocommit=True)
+        connection.prepare_threshold = 0
+        return connection.cursor(binary=True)
+    lite = sqlite3.connect(DATABASE.removeprefix("sqlite:///"), timeout=20, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        lite.execute(f"PRAGMA {pragma}")
+    return lite.cursor()
+
+
+def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    if not hasattr(local, "cursor"):
+        local.cursor = connect()
+    local.cursor.execute(sql, values)
+    rows: list[tuple[Any, ...]] = local.cursor.fetchall() if sql.startswith("SELECT") else []
+    return rows
+
+
+def now() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def organization_of(header: str) -> str | None:
+    secret = header.removeprefix("Bearer ")
+    rows = run(TOKEN, secret[4:20])
+    digest = hmac.digest(KEY, secret.encode(), hashlib.sha256)
+    if not rows or not hmac.compare_digest(digest, rows[0][0]) or rows[0][1] <= now():
+        return None
+    return str(rows[0][3])
+
+
+def shown(row: tuple[Any, ...]) -> dict[str, Any]:
+    account = dict(zip(NAMES, row, strict=True))
+    account["labels"] = orjson.Fragment(account["labels"])
+    return account
+
+
+def create(organization_id: str, body: bytes) -> Any:
+    given = orjson.loads(body)
+    moment = now()
+    row = (
+        given["name"],
+        moment,
+        moment,
+        str(uuid_utils.uuid7()),
+        given["fullname"],
+        organization_id,
+        given["environment"],
+        orjson.dumps(given["labels"]).decode(),
+    )
+    run("BEGIN" if POSTGRESQL else "BEGIN IMMEDIATE")
+    taken = run(TAKEN, organization_id, given["name"])
+    if not taken:
+        run(INSERT, *row)
+    run("COMMIT")
+    return None if taken else {"account": shown(row)}
+
+
+def application(environ: dict[str, Any], start: Start) -> list[bytes]:
+    organization_id = organization_of(environ.get("HTTP_AUTHORIZATION", ""))
+    content: Any
+    if organization_id is None:
+        start("401 Unauthorized", [("Content-Length", "0")])
+        return [b""]
+    if environ["REQUEST_METHOD"] == "POST":
+        content = create(organization_id, environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    elif environ["PATH_INFO"] == "/v1/accounts":
+        urllib.parse.parse_qs(environ["QUERY_STRING"])
+        content = [shown(row) for row in run(LIST, organization_id)]
+    else:
+        found = run(GET, organization_id, environ["PATH_INFO"].rpartition("/")[2])
+        content = shown(found[0]) if found else None
+    body = orjson.dumps({"result": content})
+    status = "200 OK" if content is not None else "404 Not Found"
+    start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
