@@ -28,11 +28,11 @@ static: install ## format, lint, types and migrations alone
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
 schema: install ## compare openapi.yaml with what the code says
-	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file .openapi.fresh.yaml
-	diff -u openapi.yaml .openapi.fresh.yaml && rm .openapi.fresh.yaml
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file .venv/openapi.fresh.yaml
+	diff -u openapi.yaml .venv/openapi.fresh.yaml && rm .venv/openapi.fresh.yaml
 
 openapi: install ## write openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file openapi.yaml
