@@ -139,6 +139,7 @@ DECLARED: dict[str, dict[str, Any]] = {
     "integrations.views.IntegrationTokenViewSet": {
         "operations": {"create": "create_integration_token"},
         "requests": {"create": CreateIntegrationTokenRequestSerializer},
+        "optional_bodies": ("create",),
         "results": {"create": TokenSerializer},
     },
 }

@@ -7,7 +7,7 @@ A viewset may declare, each by action:
 - `results`: the serializer of the answer's member `result`, where it is not the viewset's own;
 - `responses`: the serializer of the whole answer, another name for the derived one, `None` for 204,
   or for answers that are no JSON a mapping of media type to schema;
-- `optional_bodies`: a tuple of actions whose body may be left out although it has required members;
+- `optional_bodies`: a tuple of actions whose body may be left out;
 - `examples`: a body that shows what to send, where the one made from the schema would not do;
 - `queries`: the query parameters as `{name: schema}`, for actions other than lists;
 - `raises`: problems beyond the usual, such as `ProviderFailedError`.

@@ -62,13 +62,10 @@ class ResourceSchema(MemberSchema):
         if (serializer := self.request_class()) is None:
             return None
         reference = self.component(serializer, "request")
-        name = reference["$ref"].rpartition("/")[2]
-        members = self.registry[name, ResolvedComponent.SCHEMA].schema.get("required", [])
         content: Schema = {"schema": reference}
         if (example := self.operation.declared("examples")) is not None:
             content["example"] = example
-        required = bool(members) and not self.operation.has_optional_body
-        return {"required": required, "content": {JSON: content}}
+        return {"required": not self.operation.has_optional_body, "content": {JSON: content}}
 
     def component(self, serializer: Any, direction: Any) -> Schema:
         """The reference to a serializer's component."""

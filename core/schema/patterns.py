@@ -32,7 +32,7 @@ def whole(pattern: str) -> str:
 
 
 def orders(fields: Mapping[str, str]) -> str:
-    return whole(rf"(?:{'|'.join(fields)})(?:\[(?:asc|desc)\])?")
+    return whole(rf"(?:{'|'.join(map(re.escape, fields))})(?:\[(?:asc|desc)\])?")
 
 
 def filters(names: Mapping[str, WireFilter]) -> str:
