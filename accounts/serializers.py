@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.validators import RegexValidator
+from rest_framework import serializers
 
 from accounts.models import Account, AccountLabel, Environment
 from core.fields import EnumField, ListField, StringField
 from core.serializers import ResourceSerializer
-from identity.tokens.serializers import ProvisionedTokenRequestSerializer
+from identity.tokens.serializers import ProvisionedTokenRequestSerializer, RefreshTokenSerializer
 
 label_pattern = RegexValidator(r"\A[A-Za-z0-9_\-:.]{1,48}\Z", "must be 1 to 48 letters, digits, _, -, : and .")
 
@@ -53,6 +54,15 @@ class AccountSerializer(ResourceSerializer):
             AccountLabel.objects.filter(account=account).delete()
             index_labels(account)
         return account
+
+
+class CreateAccountResponseResultSerializer(serializers.Serializer[Any]):
+    """The new account, and its token if one was asked for."""
+
+    account = AccountSerializer(help_text="The account.")
+    token = RefreshTokenSerializer(
+        required=False, help_text="The token that was asked for, with its secrets: they are not shown again."
+    )
 
 
 def index_labels(account: Account) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.models import Account, Environment
-from accounts.serializers import AccountSerializer
+from accounts.serializers import AccountSerializer, CreateAccountResponseResultSerializer
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, MembershipFilter, ResourceFilterSet
 from core.views import ResourceViewSet
@@ -26,6 +26,7 @@ class AccountViewSet(ResourceViewSet):
     serializer_class = AccountSerializer
     filterset_class = AccountFilterSet
     lookup_url_kwarg = "account_id"
+    results = {"create": CreateAccountResponseResultSerializer}
 
     def perform_create(self, serializer: Any) -> tuple[Account, dict[str, Any]]:
         asked = serializer.validated_data.get("token")

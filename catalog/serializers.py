@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.fields import BooleanField, EnumField, JsonObjectField, ListField, StringField
@@ -67,7 +68,14 @@ class ConnectorSerializer(serializers.Serializer[Any]):
     release = ConnectorReleaseSerializer(required=False, help_text="How finished it is.")
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"$ref": "#/components/schemas/Connector"}]})
+class ConnectorReferenceField(StringField):
+    """A connector's id, or the connector."""
+
+
 class ProviderCapabilitiesSerializer(ProviderCapabilitiesBaseSerializer):
     """What can be connected, with its connector."""
 
-    connector = StringField(required=False, help_text="The connector's id, or the connector when `expand` asks for it.")
+    connector = ConnectorReferenceField(
+        required=False, help_text="The connector's id, or the connector when `expand` asks for it."
+    )

@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from catalog.registry import Connector, Provider, get_connector, get_provider, list_connectors, list_providers
+from catalog.serializers import ConnectorSerializer, ProviderCapabilitiesSerializer
 from core.errors import NotFoundError
 from core.listing import read_choices, refuse_unknown
 from core.views import ScopedViewSet
@@ -16,6 +17,12 @@ from core.views import ScopedViewSet
 OF_CONNECTORS = ("providers",)
 OF_PROVIDERS = ("connector", "operations", "provider_config")
 OF_PROVIDER = ("connector", "operations", "request_body", "provider_config")
+
+
+def describe_expand(choices: tuple[str, ...]) -> dict[str, Any]:
+    """The query parameter `expand`, for the API docs."""
+    items = {"type": "string", "enum": list(choices)}
+    return {"expand": {"type": "array", "items": items, "description": "What to show in full."}}
 
 
 def show_connector(connector: Connector, expand: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -69,7 +76,21 @@ class CapabilitiesViewSet(ScopedViewSet):
 
     resource = "capabilities"
     verbs = {"list_connectors": "list", "list_providers": "list", "get_provider": "get"}
-    group = "capabilities"
+    results = {
+        "list_connectors": ConnectorSerializer,
+        "list_providers": ProviderCapabilitiesSerializer,
+        "get_provider": ProviderCapabilitiesSerializer,
+    }
+    responses = {
+        "list_connectors": "ListConnectorsCapabilitiesResponse",
+        "list_providers": "ListProvidersCapabilitiesResponse",
+        "get_provider": "ProviderCapabilitiesResponse",
+    }
+    queries = {
+        "list_connectors": describe_expand(OF_CONNECTORS),
+        "list_providers": describe_expand(OF_PROVIDERS),
+        "get_provider": describe_expand(OF_PROVIDER),
+    }
 
     def expand(self, request: Request, choices: tuple[str, ...]) -> tuple[str, ...]:
         refuse_unknown(request.query_params, ["expand"])

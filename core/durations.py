@@ -9,7 +9,7 @@ from typing import Any
 from core.fields import StringField
 
 PATTERN = r"(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,8}s)?"
-_PARTS = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?\Z", re.ASCII)
+_PARTS = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?\Z", re.ASCII)
 
 
 def parse_duration(text: str) -> dt.timedelta | None:

@@ -82,62 +82,84 @@ class PatchTestError(ProblemError):
 
 
 class UnauthenticatedError(ProblemError):
+    """The request carries no token, or one that is unknown, expired or deleted."""
+
     status = 401
     slug = "unauthenticated"
     remedy = "Send `Authorization: Bearer <access secret>` with a token that is neither expired nor deleted."
 
 
 class OrganizationDisabledError(ProblemError):
+    """The token's organization is disabled, or its evaluation has ended."""
+
     status = 402
     slug = "organization-disabled"
     remedy = "Ask the operator of this service to enable the organization."
 
 
 class ForbiddenError(ProblemError):
+    """The token is valid, and does not grant this."""
+
     status = 403
     slug = "forbidden"
     remedy = "Use a token whose permission set grants this operation on this object."
 
 
 class NotFoundError(ProblemError):
+    """Nothing is at this address, or nothing that the token may see."""
+
     status = 404
     slug = "not-found"
     remedy = "Check the id or name; objects outside your organization and your token's scope are not shown."
 
 
 class ConflictError(ProblemError):
+    """The change does not fit what is stored now."""
+
     status = 409
     slug = "conflict"
     remedy = "Read the object again and repeat the change on what is there now."
 
 
 class DuplicateNameError(ConflictError):
+    """Another object of the same kind and place has the name."""
+
     slug = "duplicate-name"
     remedy = "Choose another name, or leave `name` out to have one made from `fullname`."
 
 
 class StaleError(ConflictError):
+    """The object has changed since the `updated_at` in the body."""
+
     slug = "stale-object"
 
 
 class InUseError(ConflictError):
+    """Other objects use the one that was to be deleted; `context.resources` names them."""
+
     slug = "in-use"
     remedy = "Remove what uses the object first."
 
 
 class PreconditionFailedError(ProblemError):
+    """The object is not the one that `If-Match` names."""
+
     status = 412
     slug = "precondition-failed"
     remedy = "Read the object again for its current ETag."
 
 
 class TooLargeError(ProblemError):
+    """The body has more than 256 KiB."""
+
     status = 413
     slug = "body-too-large"
     remedy = "Send a body of at most 256 KiB."
 
 
 class UnsupportedMediaTypeError(ProblemError):
+    """The body is of a media type that this operation does not read."""
+
     status = 415
     slug = "unsupported-media-type"
     remedy = "Send `Content-Type: application/json`."

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework import viewsets
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
@@ -62,7 +63,6 @@ class ScopedViewSet(viewsets.ViewSet):
     resource: ClassVar[str]  # the permission table's name of what is acted on
     verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
     surface: ClassVar[str] = "management"
-    parser_classes = [StrictJSONParser, PatchParser]
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -93,6 +93,10 @@ class ScopedViewSet(viewsets.ViewSet):
             self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
             raise refused
         enter(principal.scope)
+
+    def get_parsers(self) -> list[BaseParser]:
+        """A JSON Patch is a body of PATCH only."""
+        return [StrictJSONParser(), PatchParser()] if self.action == "partial_update" else [StrictJSONParser()]
 
     @property
     def verb(self) -> str:
@@ -129,8 +133,8 @@ class ScopedViewSet(viewsets.ViewSet):
         )
 
 
-class ResourceViewSet(ScopedViewSet):
-    """list, create, get, update, patch and delete of one resource."""
+class ReadViewSet(ScopedViewSet):
+    """list and get of one resource, through its read plan."""
 
     serializer_class: ClassVar[type[ResourceSerializer]]
     filterset_class: ClassVar[type[ResourceFilterSet]] = ResourceFilterSet
@@ -138,7 +142,7 @@ class ResourceViewSet(ScopedViewSet):
                                         "updated_at": "updated_at", "id": "id"}  # fmt: skip
     expands: ClassVar[dict[str, tuple[str, ...]]] = {}  # value of `expand` -> members it fills
     expansions: ClassVar[dict[str, type[ResourceSerializer]]] = {}  # member -> its serializer; its id is `<member>_id`
-    actions: ClassVar[tuple[str, ...]] = tuple(VERBS)  # what the router offers
+    actions: ClassVar[tuple[str, ...]] = ("list", "retrieve")  # what the router offers
     singleton = False  # one object at the address itself, without an id
     lookup_url_kwarg: ClassVar[str] = "id"
     lookup_value_converter = "str"
@@ -153,8 +157,18 @@ class ResourceViewSet(ScopedViewSet):
         """The equalities that the address adds, such as the account that owns a list."""
         return {}
 
-    def filtered_list(self) -> HttpResponse:
-        query = self.request.query_params
+    def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
+        """Fills the members that `expand` asks for: one query each, whatever the page's size."""
+        for member in dict.fromkeys(member for value in asked for member in self.expands[value]):
+            related = reader_of(self.expansions[member]).by_id(
+                [s[f"{member}_id"] for s in shown if f"{member}_id" in s]
+            )
+            for each in shown:
+                if (found := related.get(each.get(f"{member}_id", ""))) is not None:
+                    each[member] = found
+
+    def list(self, request: Request, **kwargs: str) -> HttpResponse:
+        query = request.query_params
         asked = read_list_request(query, orders=self.orders, expands=list(self.expands), totals=self.totals)
         fixed = self.fixed()
         shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
@@ -168,19 +182,6 @@ class ResourceViewSet(ScopedViewSet):
             content["total"] = self.reader.count(asked, fixed, self.filterset_class)
         return self.json(content, headers=headers)
 
-    def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
-        """Fills the members that `expand` asks for: one query each, whatever the page's size."""
-        for member in dict.fromkeys(member for value in asked for member in self.expands[value]):
-            related = reader_of(self.expansions[member]).by_id(
-                [s[f"{member}_id"] for s in shown if f"{member}_id" in s]
-            )
-            for each in shown:
-                if (found := related.get(each.get(f"{member}_id", ""))) is not None:
-                    each[member] = found
-
-    def list(self, request: Request, **kwargs: str) -> HttpResponse:
-        return self.filtered_list()
-
     def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         shown = self.reader.one(self.identifier(), self.fixed())
@@ -188,6 +189,15 @@ class ResourceViewSet(ScopedViewSet):
         if is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
+
+    def identifier(self) -> str:
+        return str(self.kwargs[self.lookup_url_kwarg])
+
+
+class ResourceViewSet(ReadViewSet):
+    """list, create, get, update, patch and delete of one resource."""
+
+    actions: ClassVar[tuple[str, ...]] = tuple(VERBS)
 
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
@@ -245,9 +255,6 @@ class ResourceViewSet(ScopedViewSet):
         return self.reader.plan.document(instance)
 
     # --- shared steps ------------------------------------------------------------------------------
-
-    def identifier(self) -> str:
-        return str(self.kwargs[self.lookup_url_kwarg])
 
     def context(self) -> dict[str, Any]:
         return {"view": self}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -131,6 +131,7 @@ class OwnedByField(ComputedField):
         return values[1] if values[0] == self.owner_type else None
 
 
+@extend_schema_serializer(component_name="CredentialResponse")
 class CredentialSerializer(ResourceSerializer):
     """A secret that signs in to a provider, without the secret."""
 

@@ -80,6 +80,8 @@ class CredentialLookupViewSet(CredentialViewSet):
     """Credentials by id alone, whoever owns them."""
 
     actions = ("retrieve",)
+    operations = {"retrieve": "lookup"}
+    noun = "credential"
 
     def fixed(self) -> dict[str, Any]:
         return {}

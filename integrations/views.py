@@ -22,8 +22,15 @@ from core.serializers import in_mode, validated
 from core.views import ResourceViewSet, ScopedViewSet
 from credentials.serializers import CredentialSerializer
 from identity.tokens.models import Surface, TokenOwnerType
+from identity.tokens.serializers import TokenSerializer
 from identity.tokens.services import TokenSpec, issue_token, token_of
 from identity.tokens.views import shown_once
+from integrations.answers import (
+    CreateIntegrationResponseSerializer,
+    PatchIntegrationResponseSerializer,
+    UpdateIntegrationResponseSerializer,
+    VerifyIntegrationResponseSerializer,
+)
 from integrations.drafts import Draft, draft_integration, verify_draft
 from integrations.models import Integration
 from integrations.points.serializers import IntegrationPointSerializer
@@ -69,6 +76,7 @@ class OrganizationIntegrationViewSet(ResourceViewSet):
     }
     expansions = {"account": AccountSerializer, "integration_point": IntegrationPointSerializer}
     actions: ClassVar[tuple[str, ...]] = ("list",)
+    noun = "integration"
     unique_names = False
 
 
@@ -77,6 +85,19 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
 
     actions = ("list", "create", "retrieve", "update", "partial_update", "destroy")
     verbs = {"verify": "verify", "verify_existing": "verify"}
+    operations = {"list": "list_account"}
+    requests = {
+        "verify": VerifyIntegrationRequestSerializer,
+        "verify_existing": in_mode(IntegrationSerializer, "update"),
+    }
+    optional_bodies = ("verify_existing",)
+    responses = {
+        "create": CreateIntegrationResponseSerializer,
+        "update": UpdateIntegrationResponseSerializer,
+        "partial_update": PatchIntegrationResponseSerializer,
+        "verify": VerifyIntegrationResponseSerializer,
+        "verify_existing": VerifyIntegrationResponseSerializer,
+    }
     lookup_url_kwarg = "integration_id"
     unique_names = True
 
@@ -182,6 +203,10 @@ class IntegrationTokenViewSet(ScopedViewSet):
     resource = "tokens"
     actions = ("create",)
     verbs = {"create": "create_integration"}
+    operations = {"create": "create_integration_token"}
+    requests = {"create": CreateIntegrationTokenRequestSerializer}
+    optional_bodies = ("create",)
+    results = {"create": TokenSerializer}
 
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         """Creates a short-lived token for one integration. It opens the connector API only."""

@@ -9,10 +9,9 @@ from django.urls import URLPattern, URLResolver, include, path
 from core.metrics import metrics
 from core.probes import livez, readyz
 from core.routing import addresses
-from synqmgr import contract, meta
+from synqmgr import meta
 from synqmgr.docs import pages, problems
 
-contract.declare()
 _apps = [app for app in reversed(settings.APPS) if find_spec(f"{app}.urls")]
 
 urlpatterns: list[URLPattern | URLResolver] = [

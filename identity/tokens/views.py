@@ -54,6 +54,16 @@ class TokenViewSet(ResourceViewSet):
     actions = ("list", "create", "destroy")
     verbs = {"info": "get"}
     lookup_url_kwarg = "refresh_token_id"
+    operations = {"create": "create_token", "info": "get"}
+    requests = {"create": CreateTokenRequestSerializer}
+    examples = {
+        "create": {
+            "name": "reporting",
+            "resources": {"accounts": {"ids": ["*"], "environments": ["prod"]}},
+            "permission_set": "viewer",
+            "token_ttl": "24h",
+        }
+    }
     totals = False
 
     @action(detail=True, methods=["get"])
