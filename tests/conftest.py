@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from django.conf import settings
 
+from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.tenancy import scoped
 from identity.permissionsets.sets import Permissions
@@ -32,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.ROOT_KEY_FILE = folder / "root.keys"
     settings.ROOT_KEYS = f"1:{base64.b64encode(os.urandom(32)).decode()}"
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A new id is another in each worker of a parallel run, which must all collect the same tests."""
+    return "an-id" if is_id(val) else None
 
 
 @pytest.fixture
