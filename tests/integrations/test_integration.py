@@ -29,7 +29,7 @@ from tests.objects import (
 CANARY = "canary-91d2e7"
 MOCK = {"type": "ticketing_mock_ticketing"}
 CREDENTIAL_AT = "/provider_config/authorization/credential/value"
-CUSTOM = {"type": "custom_synqly", "endpoints": [], "tags": []}
+CUSTOM = {"type": "custom_synqly", "endpoints": {}, "tags": {}}
 WITH_HEADERS = {**HTTP_SINK, "static_headers": {"X-Key": f"{CANARY}-1", "X/~": f"{CANARY}-2"}}
 
 
