@@ -85,7 +85,7 @@ class ReadPlan:
         self.columns = [column for member in self.members for column in member.columns]
         self._names = [member.name for member in self.members]
         self._direct = all(len(member.columns) == 1 for member in self.members)
-        self._encoded = [member for member in self.members if member.encode is not None]
+        self._encoded = [(member.name, member.encode) for member in self.members if member.encode is not None]
 
     def selecting(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
         """A queryset narrowed to the plan's columns, in the plan's order."""
@@ -104,9 +104,9 @@ class ReadPlan:
         """A row as the JSON object the wire shows; members without a value are left out."""
         if self._direct:
             shown = dict(zip(self._names, row, strict=True))
-            for member in self._encoded:
-                if shown[member.name] is not None:
-                    shown[member.name] = member.encode(shown[member.name])  # type: ignore[misc]
+            for name, encode in self._encoded:
+                if shown[name] is not None:
+                    shown[name] = encode(shown[name])
         else:
             shown = {
                 member.name: row[member.start]

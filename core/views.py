@@ -186,7 +186,7 @@ class ReadViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         shown = self.reader.one(self.identifier(), self.fixed())
         tag = entity_tag(shown["updated_at"])
-        if is_unchanged(request.headers, tag):
+        if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
 
