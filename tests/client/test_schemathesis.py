@@ -40,9 +40,9 @@ UNSAYABLE = (
     r"has no member",
     r"^the object has changed since it was read$",  # `If-Match`
     r"must not look like an id$",  # unless it is the object's own
-    r"^Leave out the character U\+0000",  # of any text; the introduction says so
+    r"^Leave out the character U\+0000|^Send an integer between",  # wherever they are; the introduction says so
     r"can be filtered by|is no operator of|^the value of '",  # a date such as 2026-02-30
-    r"must be from \d+[hms] to \d+[hms]$",  # how long a duration is
+    r"must be from \d+[hms] to \d+[hms]$|must be a duration such as",  # how long a duration is; `0h` is none
     r"/backfill_from_time: must be a time",  # a time, `7d` or `max`: the schema says so in words
     r"^`If-(None-)?Match` must be",  # sayable and said, but what is sent as valid does not heed a header's pattern
     r"/provider_config",  # its own schema is the catalog's
