@@ -72,6 +72,7 @@ class ScopedViewSet(viewsets.ViewSet):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
         self.args, self.kwargs, self.headers = args, kwargs, {}
+        self.action = self.action_map.get(request.method.lower())  # type: ignore[assignment] # the parsers ask for it
         with scoped(None):
             self.request = self.initialize_request(request, *args, **kwargs)
             try:
