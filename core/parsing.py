@@ -243,7 +243,9 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         request = (parser_context or {}).get("request")
-        declared = "" if request is None else str(request.META.get("CONTENT_LENGTH") or "")
+        # A body in chunks has no length of its own: what stands for it is the limit, see core.middleware.
+        meta = {} if request is None else request.META
+        declared = "" if "HTTP_TRANSFER_ENCODING" in meta else str(meta.get("CONTENT_LENGTH") or "")
         length = int(declared[:19]) if declared.isascii() and declared.isdigit() else None
         if length is not None and length > self.limit:
             raise TooLargeError(_too_large(self.limit), at=Parameter("header", "Content-Length"))

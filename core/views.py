@@ -27,7 +27,7 @@ from core.errors import (
 from core.filters import ResourceFilterSet
 from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
-from core.parsing import PatchParser, StrictJSONParser
+from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
 from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
@@ -120,7 +120,7 @@ class ScopedViewSet(viewsets.ViewSet):
 
     def body(self) -> Any:
         """The request's body, which must be there."""
-        if not self.has_body():
+        if not self.has_body() or self.request.data is EMPTY:
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
         return self.request.data
 

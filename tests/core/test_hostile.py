@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from core.columns import is_id, new_id
+from core.columns import is_id
 from core.fields import NAME_PATTERN
 from tests.api import Api
 from tests.contract.problems import assert_problem
@@ -300,14 +300,13 @@ def test_escaped_identifier__of_every_resource__is_not_found(acme: Api, address:
     assert_problem(acme.get(f"/v1/{address.format(identifier)}"), 404, "not-found")
 
 
-@pytest.mark.parametrize(
-    "identifier", [new_id().upper(), "{" + new_id() + "}", new_id().replace("-", ""), f"urn:uuid:{new_id()}"]
-)
-def test_other_spelling_of_an_id__names_nothing(acme: Api, identifier: str) -> None:
+@pytest.mark.parametrize("spelling", ["{}", "{{{}}}", "urn:uuid:{}", " {}", "{} "])
+def test_other_spelling_of_an_id__names_nothing(acme: Api, spelling: str) -> None:
     made = make_account(acme)["id"]
-    other = identifier.replace(identifier.strip("{}").removeprefix("urn:uuid:"), made.upper())
-    for each in (identifier, other):
-        assert_problem(acme.get(f"/v1/accounts/{each}"), 404)
+    for each in (made.upper(), made.replace("-", "")):
+        assert_problem(acme.get(f"/v1/accounts/{spelling.format(each)}"), 404)
+    if spelling != "{}":
+        assert_problem(acme.get(f"/v1/accounts/{spelling.format(made)}"), 404)
 
 
 @pytest.mark.parametrize("parameter", ["limit", "order", "filter", "expand", "total"])
