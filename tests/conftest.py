@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ import hypothesis
 import pytest
 from django.conf import settings
 
-from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.tenancy import scoped
 from identity.permissionsets.sets import Permissions
@@ -25,6 +25,8 @@ hypothesis.settings.register_profile(
     "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
 )
 hypothesis.settings.load_profile("suite")
+
+_ID_IN_ANY_SPELLING = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A new id is another in each worker of a parallel run, which must all collect the same tests."""
-    return "an-id" if is_id(val) else None
+    named, found = _ID_IN_ANY_SPELLING.subn("an-id", val) if isinstance(val, str) else ("", 0)
+    return named if found else None
 
 
 @pytest.fixture
