@@ -38,6 +38,9 @@ def test_account__fullname_that_makes_no_name__is_named_by_its_id(acme: Api, ful
     assert (made["name"], made["fullname"]) == (made["id"], fullname)
 
 
+A_UUID = "019c1472-8c00-7a11-9d6e-2f6c3b1f5a07"
+
+
 def test_account__neither_name_nor_fullname__is_named_by_its_id(acme: Api) -> None:
     made = make_account(acme)
     assert made["name"] == made["fullname"] == made["id"]

@@ -28,6 +28,8 @@ from tests.objects import (
 TEST_ONLY = {"accounts": {"ids": ["*"], "environments": ["test"]}}
 PROD_ONLY = {"accounts": {"ids": ["*"], "environments": ["prod"]}}
 
+A_UUID = "019c1472-8c00-7a11-9d6e-2f6c3b1f5a07"
+
 
 def names(api: Api, path: str = "/v1/accounts") -> set[str]:
     return {each["name"] for each in ok(api.get(path, query={"limit": 1000}))}
