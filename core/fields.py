@@ -168,6 +168,8 @@ class ListField(serializers.ListField):
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
             self.fail("not_a_list")
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)  # before the members, whose errors take seconds
         return list(super().to_internal_value(data))
 
 

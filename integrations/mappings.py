@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -51,6 +52,12 @@ def refuse_unknown_connector(connector: str) -> str:
     return connector
 
 
+@functools.cache
+def known_operations() -> frozenset[str]:
+    """Every operation of every connector."""
+    return frozenset(operation for connector in list_connectors() for operation in connector.operations)
+
+
 class MappingChainSerializer(StrictSerializer):
     """Mappings applied one after the other to the given operations."""
 
@@ -68,7 +75,7 @@ class MappingChainSerializer(StrictSerializer):
         return mappings
 
     def validate_operation_ids(self, ids: list[str]) -> list[str]:
-        known = {operation for connector in list_connectors() for operation in connector.operations}
+        known = known_operations()
         wrong: Any = {i: ["is no operation"] for i, each in enumerate(ids) if each not in known}
         if wrong:
             raise ValidationError(wrong)
