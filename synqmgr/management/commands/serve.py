@@ -49,7 +49,7 @@ class Command(BaseCommand):
         metrics.mkdir()
         workers, threads = os.environ.get("WORKERS", "2"), THREADS[connection.vendor]
         arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-log-access"]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-access-log"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
