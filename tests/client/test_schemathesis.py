@@ -96,7 +96,6 @@ def configured(server: Server, seeds: Seeds) -> SchemathesisConfig:
     return SchemathesisConfig.from_dict(
         {
             "max-time": SECONDS,
-            "workers": 2,
             "continue-on-failure": True,
             "base-url": server.url,
             "headers": {"Authorization": f"Bearer {server.token}"},
