@@ -99,7 +99,7 @@ class Reader:
         if "\x00" in cursor or len(cursor) > _LONGEST_IDENTIFIER:
             raise InvalidError("`start_after` is neither a name nor an id", at=at)
         leads = order[0][0] == "name" and [path for path, _ in order[1:]] in ([], ["id"])
-        if leads and len(order) == 1 and not is_id(cursor):
+        if len(order) == 1 and order[0][0] == ("id" if is_id(cursor) else "name"):
             return [cursor]
         found = self._keys_at(cursor, [path for path, _ in order], scope, fixed)
         if len(found) == 1:
