@@ -34,6 +34,14 @@ class Filled:
     def environment(self) -> dict[str, str]:
         return environment(self.folder, self.url) | {"BENCH_HASH_KEY": self.hash_key}
 
+    def sessions(self) -> list[int]:
+        """The processes of PostgreSQL that serve this database."""
+        if self.kind == "sqlite":
+            return []
+        with psycopg.connect(administration_url()) as connection:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [_name(self.url)])
+            return [pid for (pid,) in rows]
+
     def copy(self, name: str) -> Filled:
         """The same rows for a server that writes its own."""
         url = _url(self.kind, self.folder, name)

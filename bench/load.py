@@ -71,7 +71,7 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.ask(make())
     taken: list[float] = []
-    failed = 0
+    answered = failed = 0
     start = time.perf_counter() + plan["warmup"]
     end = start + plan["seconds"]
     while (now := time.perf_counter()) < end:
@@ -80,6 +80,7 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
             status = connection.read()
             if not status:
                 continue
+            answered += 1
             failed += not 200 <= status < 300
             if now >= start:
                 taken.append(time.perf_counter() - connection.since)
@@ -89,6 +90,7 @@ def run(plan: dict[str, Any]) -> dict[str, Any]:
         "rate": len(taken) / plan["seconds"],
         "p50": taken[len(taken) // 2] * 1000 if taken else 0.0,
         "p99": taken[len(taken) * 99 // 100] * 1000 if taken else 0.0,
+        "answered": answered,
         "failed": failed,
     }
 

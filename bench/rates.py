@@ -18,6 +18,7 @@ class Rates:
 
     rate: dict[tuple[str, str], float]  # (server, operation) -> median requests a second
     p99: dict[tuple[str, str], float]
+    cpu: dict[tuple[str, str], float]  # microseconds of processor time a request
     memory: dict[str, float]  # server -> MiB after the load
 
     def of_limit(self, operation: str) -> float:
@@ -50,5 +51,6 @@ def measure(servers: dict[str, Server], *, rounds: int, seconds: float) -> Rates
     return Rates(
         rate={key: statistics.median(m["rate"] for m in all_) for key, all_ in taken.items()},
         p99={key: statistics.median(m["p99"] for m in all_) for key, all_ in taken.items()},
+        cpu={key: statistics.median(m["cpu"] for m in all_) for key, all_ in taken.items()},
         memory={name: server.memory() for name, server in servers.items()},
     )

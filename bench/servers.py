@@ -68,6 +68,7 @@ class Server:
     def load(self, plan: dict[str, Any]) -> dict[str, Any]:
         """Runs the load in a process of its own."""
         plan = {"port": self.port, "token": self.data.token, **plan}
+        before = self.cpu()
         done = subprocess.run(
             [sys.executable, "-m", "bench.load"],
             input=json.dumps(plan),
@@ -77,16 +78,28 @@ class Server:
             check=True,
         )
         measured: dict[str, Any] = json.loads(done.stdout)
+        measured["cpu"] = (self.cpu() - before) / max(measured["answered"], 1) * 1e6
         if measured["failed"] or not measured["rate"]:
             raise RuntimeError(f"{self.name}: {measured['failed']} requests failed of {plan['method']} {plan['path']}")
         return measured
 
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
     def memory(self) -> float:
         """Resident memory of the worker, in MiB."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        workers = [Path(f"/proc/{child}/status").read_text() for child in children]
-        sizes = [int(line.split()[1]) for text in workers for line in text.splitlines() if line.startswith("VmRSS:")]
+        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
+        sizes = [int(line.split()[1]) for text in texts for line in text.splitlines() if line.startswith("VmRSS:")]
         return max(sizes) / 1024
+
+    def cpu(self) -> float:
+        """Seconds of processor time that the worker and its database sessions have taken."""
+        ticks = 0
+        for pid in (*self.workers(), *self.data.sessions()):
+            with contextlib.suppress(FileNotFoundError):  # a session ended, or the database is on another machine
+                ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
