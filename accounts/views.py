@@ -9,7 +9,7 @@ from accounts.serializers import AccountSerializer, CreateAccountResponseResultS
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, MembershipFilter, ResourceFilterSet
 from core.views import ResourceViewSet
-from identity.tokens.services import ADHOC_TTL, TokenSpec, issue_token
+from identity.tokens.services import ADHOC_TTL, TokenSpec, issue_token, token_of
 from identity.tokens.views import shown_once
 
 
@@ -44,5 +44,5 @@ class AccountViewSet(ResourceViewSet):
                 account_id=account.id,
                 name_at="/token/name",
             )
-            result["token"] = shown_once(issue_token(spec=spec))
+            result["token"] = shown_once(issue_token(spec=spec, within=token_of(principal=self.principal)))
         return account, {"result": result}

@@ -204,6 +204,9 @@ class ComputedField(serializers.Field[Any, Any, Any, Any]):
         return self.encode(*(wire_value_at(instance, path) for path in self.columns))
 
 
+_MESSAGES = {"required": "is required", "null": "must not be null", "blank": "must not be empty"}
+
+
 def pointer_errors(detail: Any, prefix: str = "") -> list[tuple[str, str]]:
     """DRF's nested error detail as (JSON Pointer, message), in order."""
     if isinstance(detail, Mapping):
@@ -214,6 +217,5 @@ def pointer_errors(detail: Any, prefix: str = "") -> list[tuple[str, str]]:
         return found
     if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):
         return [e for i, item in enumerate(detail) for e in pointer_errors(item, f"{prefix}/{i}")]
-    if isinstance(detail, list):
-        return [(prefix, str(item)) for item in detail]
-    return [(prefix, str(detail))]
+    messages = detail if isinstance(detail, list) else [detail]
+    return [(prefix, _MESSAGES.get(getattr(each, "code", ""), str(each))) for each in messages]

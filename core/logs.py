@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from typing import Any
 
 import orjson
 import structlog
+from django.db import transaction
 
 from core.activity import Activity
 
@@ -32,11 +34,13 @@ def configure(level: str) -> None:
 
 
 def record_activity(activity: Activity) -> None:
-    """The recorder of changes: a log line each."""
-    log.info(
+    """The recorder of changes: a log line each, once they are durable."""
+    write = functools.partial(
+        log.info,
         f"{activity.resource}.{activity.verb}",
         object_id=activity.object_id,
         token_id=activity.token_id,
         organization_id=activity.organization_id,
         outcome=activity.outcome,
     )
+    transaction.on_commit(write)

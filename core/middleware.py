@@ -8,17 +8,19 @@ from typing import BinaryIO, cast
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 
 from core.columns import new_id
-from core.errors import MalformedBodyError, MethodNotAllowedError, NotFoundError
+from core.errors import InvalidError, MalformedBodyError, MethodNotAllowedError, NotFoundError, Parameter
 from core.metrics import observe
 from core.network import client_address
 from core.problems import as_problem, problem_response
 
 log = structlog.get_logger("synqmgr.requests")
+PROBES = ("/livez", "/readyz")  # whoever watches the process asks by its address
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -51,6 +53,14 @@ class RequestMiddleware:
                 "the API does not take this method", headers={"Allow": methods_of(request.path_info)}
             )
             return problem_response(refused, request)
+        if request.path not in PROBES:
+            try:
+                request.get_host()
+            except DisallowedHost:
+                return problem_response(
+                    InvalidError("the service does not answer to this host name", at=Parameter("header", "Host")),
+                    request,
+                )
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get(
             "CONTENT_LENGTH"
         ):

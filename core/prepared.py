@@ -9,7 +9,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Value
 
-_LARGEST = 512  # shapes kept; a shape holds no caller's text, so this is never reached in practice
+_LARGEST = 512  # shapes kept
 _prepared: dict[Hashable, Prepared] = {}
 
 
@@ -70,6 +70,7 @@ def prepared(shape: Hashable, build: Callable[[], models.QuerySet[Any, Any]]) ->
     statement = _prepared.get(shape)
     if statement is None:
         statement = Prepared(build())
-        if len(_prepared) < _LARGEST:
-            _prepared[shape] = statement
+        if len(_prepared) >= _LARGEST:
+            _prepared.pop(next(iter(_prepared)), None)  # the oldest; a hot one comes back at once
+        _prepared[shape] = statement
     return statement

@@ -97,7 +97,7 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911, PLR0912 - on
             return errors.InvalidError("the request breaks a rule of the API", detail=str(error)[:500])
         case RestrictedError() | ProtectedError():
             return errors.InUseError("the object is used by others", related=_users(error))
-        case IntegrityError():
+        case IntegrityError() if "unique" in str(error).lower() or "foreign key" in str(error).lower():
             return errors.ConflictError("another request changed the same objects at the same time")
         case OperationalError():
             log.error("database_unavailable", error=str(error))

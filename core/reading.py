@@ -43,7 +43,7 @@ class Reader:
 
     def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
         """The object with this id or name, or the one way to say that it is not there."""
-        scope = current_scope()
+        scope, identifier = current_scope(), identifier.lower()  # names are compared without case
         column = "id" if is_id(identifier) else "name"
         if len(identifier) > _LONGEST_IDENTIFIER or "\x00" in identifier:
             raise missing(self.model, identifier)
@@ -172,6 +172,7 @@ def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
 def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None, *, lock: bool = False) -> Any:
     """The row with this id or name in scope, locked for a change if asked, or `NotFoundError`."""
     queryset: Any = model._default_manager.filter(**(fixed or {}))
+    identifier = identifier.lower()  # names are compared without case
     if lock:
         queryset = queryset.select_for_update(of=("self",))
     column = "id" if is_id(identifier) else "name"

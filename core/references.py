@@ -48,10 +48,14 @@ def named_absent(resource_type: str, identifiers: Iterable[str]) -> set[str]:
     )
 
 
-def find_owner(identifier: str, resource_types: Iterable[str]) -> Owner | None:
-    """The first object with this id, or this name, among tables in the order given. A name must be the only one."""
+def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = False) -> Owner | None:
+    """The first object with this id, or this name, among tables in the order given. A name must be the only one.
+
+    `lock` keeps it from being deleted until the transaction ends.
+    """
     if "\x00" in identifier:
         return None
+    identifier = identifier.lower()  # names are compared without case
     column = "id" if is_id(identifier) else "name"
     for resource_type in resource_types:
         model = model_of(resource_type)
@@ -59,7 +63,8 @@ def find_owner(identifier: str, resource_types: Iterable[str]) -> Owner | None:
             continue
         account = "id" if resource_type == "account" else "account_id" if hasattr(model, "account_id") else None
         columns = ["id", account] if account else ["id"]
-        found = list(model._default_manager.filter(**{column: identifier}).values_list(*columns)[:2])
+        rows = model._default_manager.select_for_update(of=("self",)) if lock else model._default_manager.all()
+        found = list(rows.filter(**{column: identifier}).values_list(*columns)[:2])
         if len(found) == 1:
             return Owner(resource_type, found[0][0], found[0][1] if account else None)
     return None

@@ -257,6 +257,6 @@ def _shown(serializer: Any, pointer: str) -> Any:
             field, value = getattr(field, "fields", {}).get(step), value[step]
         else:
             return ABSENT
-        if getattr(field, "secret", False):
+        if field is None or getattr(field, "secret", False):
             return ABSENT
     return value if isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= 200) else ABSENT

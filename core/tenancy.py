@@ -95,13 +95,10 @@ def unscoped(why: str) -> Iterator[None]:
 
 
 def may_change(model: type[TenantModel], narrowing: Narrowing) -> bool:
-    """Whether a principal narrowed to some accounts may change rows of a table: not what all accounts share."""
-    if not narrowing:
-        return True
-    of_accounts = model.account_column is not None or not {"accounts", "environments", "labels"}.isdisjoint(
-        model.narrowed_by
-    )
-    return of_accounts or (bool(model.narrowed_by) and not narrowing.reaches_accounts())
+    """Whether a narrowed principal may change rows of a table: not what is shared beyond its part."""
+    if narrowing.categories is not None and "categories" not in model.narrowed_by:
+        return False
+    return not narrowing.reaches_accounts() or model.account_column is not None or "accounts" in model.narrowed_by
 
 
 def enter(scope: Scope) -> None:
@@ -149,7 +146,7 @@ class TenantModel(models.Model):
     tenant_column: ClassVar[str] = "organization_id"
     # Dimension of a narrowing -> path to it. What is left out is not narrowed.
     narrowed_by: ClassVar[dict[str, str]] = {}
-    # A column with an account's id, where no path leads there: such a row is seen if its account is.
+    # The column with the id of the account a row belongs to: the row is seen if its account is.
     account_column: ClassVar[str | None] = None
 
     objects: ClassVar[TenantManager[Any]] = TenantManager()

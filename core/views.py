@@ -233,7 +233,7 @@ class ResourceViewSet(ReadViewSet):
 
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         """Saves a new object; gives it and the answer's content."""
-        instance = serializer.save()
+        instance = serializer.save(**self.fixed())
         return instance, {"result": self.reader.plan.encode_instance(instance)}
 
     def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:

@@ -38,11 +38,7 @@ class Credential(Resource):
 
     resource_type = "credential"
     name_scope = ("organization_id", "owner_type", "owner_id")
-    narrowed_by = {
-        "accounts": "account_id",
-        "environments": "account__environment",
-        "labels": "account__label_rows__label",
-    }
+    account_column = "account_id"
 
     owner_type = TextColumn(max_length=32, choices=OwnerType.choices)
     owner_id = IdColumn()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.errors import InvalidError, Parameter, PatchError
+from core.errors import Parameter, PatchError
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.models import Resource
 from core.patch import apply_patch
@@ -40,10 +41,10 @@ class CredentialViewSet(ResourceViewSet):
     lookup_url_kwarg = "credential_id"
     totals = False
 
-    def owner(self) -> Owner:
+    def owner(self, types: Sequence[str] = OwnerType.values, *, lock: bool = False) -> Owner:
         """The object of the address that owns the credentials."""
         identifier = self.kwargs["owner_id"]
-        owner = find_owner(identifier, OwnerType.values)
+        owner = find_owner(identifier, types, lock=lock)
         if owner is None:
             raise missing(Resource, identifier)
         return owner
@@ -53,11 +54,8 @@ class CredentialViewSet(ResourceViewSet):
         return {"owner_type": owner.type, "owner_id": owner.id}
 
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
-        owner, asked = self.owner(), serializer.validated_data["owner_type"]
-        if owner.type != asked:
-            message = f"/owner_type: the owner is an object of the type {owner.type!r}"
-            raise InvalidError(message, at=Parameter("body", "/owner_type", str(asked)))
-        serializer.context["owner"] = owner
+        asked = serializer.validated_data["owner_type"]
+        serializer.context["owner"] = self.owner([asked], lock=True)
         return super().perform_create(serializer)
 
     def patched(self, document: dict[str, Any], operations: Any) -> dict[str, Any]:

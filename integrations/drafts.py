@@ -9,12 +9,13 @@ from accounts.models import Account
 from catalog.members import CredentialMember
 from catalog.registry import Provider
 from catalog.verify import verify
+from core.columns import is_id
 from core.errors import InvalidError, Parameter, ProblemError
 from core.references import named_absent
 from credentials.models import Credential
 from credentials.serializers import CONFIG_FORMS
 from credentials.services import use_credential
-from integrations.configs import read_config, unmask_config
+from integrations.configs import read_config, replace_at, unmask_config
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
 
@@ -68,7 +69,9 @@ def draft_integration(
     stored, inline = {}, []
     for member in provider.credential_members(present):
         if member.is_reference:
-            stored[member.pointer] = find_stored(member, owners, f"{prefix}/provider_config{member.pointer}")
+            found = find_stored(member, owners, f"{prefix}/provider_config{member.pointer}")
+            stored[member.pointer] = found
+            replace_at(present, member.pointer, member.refer_to(found.id))
         else:
             refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
             inline.append(member)
@@ -107,13 +110,14 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
     reference, at = member.value["value"], Parameter("body", f"{pointer}/value", member.value["value"][:200])
     # Not narrowed: a credential of the integration point serves accounts that may not see it.
     mine = Credential.objects.unnarrowed().filter(owner_id__in=owners)
-    found: Credential | None = mine.filter(id=reference).first() if len(reference) == 36 else None
-    if found is None:
+    named = list(mine.filter(id=reference) if is_id(reference) else mine.filter(name=reference)[:2])
+    if len(named) != 1:
         raise InvalidError(
             f"{at.id}: does not exist",
-            detail="An integration uses credentials of its account, its integration point or its own.",
+            detail="An integration uses credentials of its account, its integration point or its own, by id or name.",
             at=at,
         )
+    found: Credential = named[0]
     if found.credential_type not in member.types or found.credential_type != member.credential_type:
         raise InvalidError(f"{at.id}: is a credential of the type {found.credential_type!r}", at=at)
     use_credential(credential=found, at=at)
@@ -122,4 +126,4 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
 
 def verify_draft(*, draft: Draft, values: dict[str, str] | None = None) -> list[ProblemError]:
     """Asks the provider; the doubts, none only if it accepted. `values` are secrets that the draft has masked."""
-    return verify(draft.provider, unmask_config(draft.config, values or {}), draft.opened())
+    return verify(draft.provider, unmask_config(draft.provider, draft.config, values or {}), draft.opened())

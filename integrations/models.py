@@ -27,12 +27,8 @@ class Integration(Resource):
     resource_type = "integration"
     name_scope: ClassVar[tuple[str, ...]] = ("organization_id", "account_id")
     reserved_names = frozenset({"verify", "info", "secondary", "refresh", "lookup"})
-    narrowed_by = {
-        "accounts": "account_id",
-        "environments": "account__environment",
-        "labels": "account__label_rows__label",
-        "categories": "category",
-    }
+    account_column = "account_id"
+    narrowed_by = {"categories": "category"}
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", editable=False)
     integration_point = models.ForeignKey(IntegrationPoint, models.RESTRICT, null=True, related_name="+")

@@ -72,8 +72,9 @@ class OperationScheduleSerializer(StrictSerializer):
     incremental_config = OperationIncrementalPullConfigSerializer(required=False, help_text="How much each run reads.")
 
     def validate_backfill_from_time(self, text: str) -> str:
-        if text == "max":
-            return text
+        stored = getattr(self.root.instance, "scheduled_operations", None) or []
+        if text == "max" or any(text == schedule.get("backfill_from_time") for schedule in stored):
+            return text  # what was in range when it was set stays
         ago = _AGO.match(text)
         if ago:
             unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]

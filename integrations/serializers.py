@@ -77,6 +77,13 @@ class WebhookConfigSerializer(StrictSerializer):
     provider_key = KeyField(required=False, max_length=1024, help_text="Key the provider signs its webhooks with.")
     items = ListField(child=WebhookItemSerializer(), help_text="Where they are sent on to.")
 
+    def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        urls = [item["webhook_url"] for item in items]
+        twice: Any = {i: {"webhook_url": ["is there twice"]} for i, url in enumerate(urls) if url in urls[:i]}
+        if twice:
+            raise ValidationError(twice)
+        return items
+
 
 class ProviderConfigField(JsonObjectField):
     """The configuration of a provider: one of the catalog's, by `type`."""

@@ -69,10 +69,11 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
 
 def change_integration(*, integration: Integration, draft: Draft, webhooks: dict[str, Any] | None) -> Outcome:
     """Puts a draft into an integration that is being changed; `save` is the caller's."""
-    notes, before = raise_frequencies(integration.scheduled_operations or []), integration.provider_config
+    notes = raise_frequencies(integration.scheduled_operations or [])
+    before = (integration.provider_config, open_values(integration=integration))
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)
     link_credentials(integration=integration, draft=draft, created=created)
-    is_new = bool(created) or integration.provider_config != before
+    is_new = bool(created) or before != (integration.provider_config, open_values(integration=integration))
     return Outcome(integration, draft, created, keys, notes, is_new)
 
 

@@ -23,7 +23,7 @@ from core.views import ResourceViewSet, ScopedViewSet
 from credentials.serializers import CredentialSerializer
 from identity.tokens.models import Surface, TokenOwnerType
 from identity.tokens.serializers import TokenSerializer
-from identity.tokens.services import TokenSpec, issue_token, token_of
+from identity.tokens.services import IssuedToken, TokenSpec, issue_token, token_of
 from identity.tokens.views import shown_once
 from integrations.answers import (
     CreateIntegrationResponseSerializer,
@@ -187,13 +187,13 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
             draft = draft_integration(
                 account=self.account, config=integration.provider_config, point=point, integration=integration
             )
-        return self.verified(draft, open_values(integration=integration))
+        return self.verified(draft, open_values(integration=integration), integration.id)
 
-    def verified(self, draft: Draft, values: dict[str, str]) -> HttpResponse:
+    def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
         categories = self.principal.scope.narrowing.categories
         if categories is not None and draft.provider.connector_id not in categories:
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
-        self.record(object_id=draft.account.id)
+        self.record(object_id=integration_id)
         return self.json(self.messages(verify_draft(draft=draft, values=values)))
 
 
@@ -212,19 +212,24 @@ class IntegrationTokenViewSet(ScopedViewSet):
         """Creates a short-lived token for one integration. It opens the connector API only."""
         refuse_unknown(request.query_params, [])
         account = find(Account, self.kwargs["account_id"])
-        integration = find(Integration, self.kwargs["integration_id"], {"account_id": account.id})
         data = self.body() if self.has_body() else {}
         asked = validated(CreateIntegrationTokenRequestSerializer(data=data)).validated_data
+        with transaction.atomic():
+            fixed = {"account_id": account.id}
+            integration = find(Integration, self.kwargs["integration_id"], fixed, lock=True)
+            issued = self.issue(integration, asked)
+            self.record(object_id=issued.token.id)
+        return self.json({"result": shown_once(issued)["primary"]["access"]})
+
+    def issue(self, integration: Integration, asked: dict[str, Any]) -> IssuedToken:
         spec = TokenSpec(
             permission_set=None,
             ttl=asked.get("token_ttl") or TOKEN_TTL,
             name=asked.get("name"),
             owner_type=TokenOwnerType.INTEGRATION,
             owner_id=integration.id,
-            account_id=account.id,
+            account_id=integration.account_id,
             surface=Surface.CONNECTORS,
         )
         with transaction.atomic():
-            issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
-            self.record(object_id=issued.token.id)
-        return self.json({"result": shown_once(issued)["primary"]["access"]})
+            return issue_token(spec=spec, parent=token_of(principal=self.principal))

@@ -28,6 +28,8 @@ EXPLICIT = {
     for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS")
     if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
 }
+HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
+WORKERS = env.str("WORKERS", default="2")
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 DATABASE_POOL = env.int("SYNQMGR_DATABASE_POOL", default=8)  # PostgreSQL connections per process
 
@@ -106,7 +108,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         },
     }
 else:
-    DATABASES["default"]["OPTIONS"] = {
+    DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 10},
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection

@@ -26,7 +26,7 @@ def narrowing_of(resources: dict[str, Any]) -> Narrowing:
         accounts=only(accounts.get("ids")),
         environments=only(accounts.get("environments")),
         categories=only(integrations.get("categories")),
-        labels=() if labels is None else (frozenset(labels),),
+        labels=() if labels is None or ANY in labels else (frozenset(labels),),
     )
 
 

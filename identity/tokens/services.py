@@ -15,7 +15,7 @@ from core.errors import ForbiddenError, UnauthenticatedError
 from core.names import assign_name
 from core.permissions import Principal
 from core.tenancy import current_scope
-from identity.permissionsets.sets import PERMISSION_SETS
+from identity.permissionsets.sets import PERMISSION_SETS, Permissions
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenSecret, TokenType
 from identity.tokens.rights import narrowing_of_chain
 from identity.tokens.secrets import new_secret
@@ -50,10 +50,18 @@ class IssuedToken:
     secrets: dict[str, str]
 
 
-def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
-    """Makes a token with a primary pair. Its rights are its own and all of its parent's."""
+def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token | None = None) -> IssuedToken:
+    """Makes a token with a primary pair. Its rights are its own and all of its parent's; it ends with it at the latest.
+
+    `within` is a token that hands this one out without being its parent: its resources hold, its verbs and end do not.
+    """
     own = {"permission_set": spec.permission_set, "resources": spec.resources}
     grants = [own, *(link for link in (parent.grants if parent else []) if link != own)]
+    if within is not None:
+        bounds = (
+            {"permission_set": Permissions.ADMINISTRATOR, "resources": link["resources"]} for link in within.grants
+        )
+        grants += [bound for bound in bounds if bound["resources"]]
     accounts = narrowing_of_chain(grants).accounts
     now = dt.datetime.now(dt.UTC)
     token = Token.in_scope(
@@ -66,16 +74,20 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None) -> IssuedToken:
         surface=spec.surface,
         token_type=spec.token_type,
         token_ttl=spec.ttl,
-        expires=_after(now, spec.refresh_ttl or spec.ttl),
+        expires=_until(_after(now, spec.refresh_ttl or spec.ttl), parent),
         grants=grants,
     )
-    pair, secrets, rows = _new_pair(token, access_expires=_after(now, spec.ttl))
+    pair, secrets, rows = _new_pair(token, access_expires=_until(_after(now, spec.ttl), parent))
     token.pairs = {"primary": pair}
     with transaction.atomic():
         assign_name(token, name=spec.name, fullname=spec.fullname, at=spec.name_at)
         token.save(force_insert=True)
         TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
+
+
+def _until(end: dt.datetime, parent: Token | None) -> dt.datetime:
+    return min(end, parent.expires) if parent else end
 
 
 def _after(now: dt.datetime, ttl: str) -> dt.datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.db import transaction
@@ -9,6 +10,8 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from core.durations import parse_duration
+from core.errors import InvalidError, Parameter
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.listing import refuse_unknown
 from core.reading import reader_of
@@ -26,6 +29,8 @@ from identity.tokens.services import (
     refuse_wider,
     token_of,
 )
+
+MCP_TTL, LONGEST_MCP = "1h", dt.timedelta(hours=24)
 
 
 class TokenFilterSet(ResourceFilterSet):
@@ -82,10 +87,13 @@ class TokenViewSet(ResourceViewSet):
         permission_set = asked["permission_set"]
         refuse_wider(principal=self.principal, permission_set=permission_set)
         mcp = permission_set in (Permissions.MCP_INTEGRATIONS_USE_ONLY, Permissions.MCP_MANAGEMENT)
+        if mcp and (parse_duration(asked.get("token_ttl") or MCP_TTL) or LONGEST_MCP) > LONGEST_MCP:
+            at = Parameter("body", "/token_ttl", asked["token_ttl"])
+            raise InvalidError("/token_ttl: a token of the MCP surface works for at most 24h", at=at)
         spec = TokenSpec(
             permission_set=permission_set,
             resources=asked["resources"],
-            ttl=asked.get("token_ttl") or ADHOC_TTL,
+            ttl=asked.get("token_ttl") or (MCP_TTL if mcp else ADHOC_TTL),
             name=asked.get("name"),
             fullname=asked.get("fullname"),
             surface=Surface.MCP if mcp else Surface.MANAGEMENT,

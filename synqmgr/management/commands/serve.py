@@ -32,7 +32,7 @@ class Command(BaseCommand):
             call_command("create_keys", stdout=self.stdout)  # refuses when the database needs a key that is lost
         call_command("migrate", verbosity=0, interactive=False)
         verify_keys()
-        host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+        host, port = settings.HOST, settings.PORT
         address = f"http://{'localhost' if host in ('127.0.0.1', '::1', '0.0.0.0') else host}:{port}"  # noqa: S104
         self.stdout.write(f"API                   {address}/v1")
         self.stdout.write(f"API docs              {address}/docs  {address}/redoc  {address}/openapi.yaml")
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         metrics: Path = settings.DATA_DIR / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
-        workers, threads = os.environ.get("WORKERS", "2"), THREADS[connection.vendor]
+        workers, threads = settings.WORKERS, THREADS[connection.vendor]
         arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
         arguments += ["--workers", workers, "--blocking-threads", threads, "--no-access-log"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
