@@ -55,7 +55,7 @@ class Place:
     is_good: Rule
     shown: str
     reserved: frozenset[str] = frozenset()
-    every: int = 4  # which texts are tried: each place has others
+    every: int = 6  # which texts are tried: each place has others
 
     def takes(self, text: str) -> bool:
         return self.is_good(text) and text not in self.reserved
@@ -87,7 +87,7 @@ TOKEN: dict[str, Any] = {"resources": {}, "permission_set": "viewer"}
 LOOKUP = frozenset({"lookup"})
 PLACES: dict[str, Place] = {
     "account name": Place("/v1/accounts", lambda t: {"name": t}, is_name, "/account/name", LOOKUP),
-    "account fullname": Place("/v1/accounts", lambda t: {"fullname": t}, is_text(255), "/account/fullname", every=1),
+    "account fullname": Place("/v1/accounts", lambda t: {"fullname": t}, is_text(255), "/account/fullname"),
     "account label": Place("/v1/accounts", lambda t: {"labels": [t]}, is_label, "/account/labels/0"),
     "account environment": Place("/v1/accounts", lambda t: {"environment": t}, nothing, ""),
     "account unknown member": Place("/v1/accounts", lambda t: {f"x{t}": t}, nothing, ""),
@@ -248,7 +248,7 @@ def test_like__every_text__means_itself_but_for_its_wildcards(acme: Api) -> None
     for text in texts:
         make_account(acme, fullname=text)
     folded = [re.sub("[A-Z]", lambda found: found[0].lower(), text) for text in texts]
-    for text, mine in zip(texts, folded, strict=True):
+    for text, mine in list(zip(texts, folded, strict=True))[::2]:
         query = {"filter": f"fullname[like]{text}", "limit": 1000, "total": "true"}
         if sum(map(text.count, "%*")) > 5:
             assert_problem(acme.get("/v1/accounts", query=query), 400, at="filter")
@@ -267,7 +267,7 @@ ADDRESSES = ("accounts/{}", "credentials/{}/x", "credentials/lookup/{}", "integr
 def test_text_as_identifier__of_every_resource__is_not_found(acme: Api) -> None:
     account, position = make_account(acme, name="north")["id"], itertools.count()
     make_credential(acme, account), make_integration(acme, account), make_point(acme)
-    for text in NAUGHTY:
+    for text in NAUGHTY[::2]:
         if "/" in text or text in (".", "..", "?", "#") or {"?", "#"} & set(text):
             continue  # these change the address; percent-encoded they are below
         address = ADDRESSES[next(position) % len(ADDRESSES)].format(text)
