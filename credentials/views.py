@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.errors import Parameter, PatchError
+from core.errors import InvalidError, Parameter, PatchError
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.models import Resource
 from core.patch import apply_patch
@@ -41,10 +40,10 @@ class CredentialViewSet(ResourceViewSet):
     lookup_url_kwarg = "credential_id"
     totals = False
 
-    def owner(self, types: Sequence[str] = OwnerType.values, *, lock: bool = False) -> Owner:
+    def owner(self) -> Owner:
         """The object of the address that owns the credentials."""
         identifier = self.kwargs["owner_id"]
-        owner = find_owner(identifier, types, lock=lock)
+        owner = find_owner(identifier, OwnerType.values)
         if owner is None:
             raise missing(Resource, identifier)
         return owner
@@ -55,7 +54,12 @@ class CredentialViewSet(ResourceViewSet):
 
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         asked = serializer.validated_data["owner_type"]
-        serializer.context["owner"] = self.owner([asked], lock=True)
+        owner = find_owner(self.kwargs["owner_id"], [asked], lock=True)
+        if owner is None:
+            other = self.owner().type
+            message = f"/owner_type: the owner is an object of the type {other!r}"
+            raise InvalidError(message, at=Parameter("body", "/owner_type", str(asked)))
+        serializer.context["owner"] = owner
         return super().perform_create(serializer)
 
     def patched(self, document: dict[str, Any], operations: Any) -> dict[str, Any]:

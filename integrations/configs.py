@@ -88,12 +88,12 @@ def mask_config(
     return masked, values
 
 
-def unmask_config(provider: Provider, config: dict[str, Any], kept: dict[str, str]) -> dict[str, Any]:
+def unmask_config(provider: Provider, config: dict[str, Any], kept: dict[str, str], prefix: str = "") -> dict[str, Any]:
     """The configuration with what its masks stand for, for a call to the provider."""
     whole = copy.deepcopy(config)
     for pointer, text in secret_texts(provider, config):
         if text == MASK:
-            replace_at(whole, pointer, kept_text(kept, pointer, f"/provider_config{pointer}"))
+            replace_at(whole, pointer, kept_text(kept, pointer, f"{prefix}/provider_config{pointer}"))
     return whole
 
 

@@ -35,6 +35,7 @@ class Draft:
     point: IntegrationPoint | None
     provider: Provider
     config: dict[str, Any]
+    prefix: str  # where the integration stands in the body
     stored: dict[str, Credential]  # by the pointer of the member that refers to it
     inline: list[CredentialMember]
 
@@ -75,7 +76,7 @@ def draft_integration(
         else:
             refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
             inline.append(member)
-    return Draft(account, point, provider, present, stored, inline)
+    return Draft(account, point, provider, present, prefix, stored, inline)
 
 
 def refuse_missing_custom(config: dict[str, Any], prefix: str) -> None:
@@ -126,4 +127,6 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
 
 def verify_draft(*, draft: Draft, values: dict[str, str] | None = None) -> list[ProblemError]:
     """Asks the provider; the doubts, none only if it accepted. `values` are secrets that the draft has masked."""
-    return verify(draft.provider, unmask_config(draft.provider, draft.config, values or {}), draft.opened())
+    return verify(
+        draft.provider, unmask_config(draft.provider, draft.config, values or {}, draft.prefix), draft.opened()
+    )

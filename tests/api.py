@@ -94,7 +94,7 @@ class Api:
 def open_organization(name: str) -> Api:
     """A new organization and its administrator, as `manage.py bootstrap` makes them."""
     organization = create_organization(name=name, fullname=name.title(), organization_type=OrganizationType.STANDARD)
-    administrator = Api(organization.id).issue()
+    administrator = Api(organization.id).issue(ttl="8760h")
     with scoped(administrator.scope):
         organization.refresh_token_id = administrator.token_id
         organization.save(update_fields=["refresh_token_id"])

@@ -69,7 +69,11 @@ REACHED = {
 SHARED = {
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
+    "accounts": {"category"},  # they serve every category
+    "credentials": {"category"},
+    "tokens": {"category"},
 }
+HANDED_OUT = {("tokens", "create"), ("tokens", "create_integration")}  # a derived token is narrowed as its maker is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +185,9 @@ def is_granted(principal: str, rule: Rule) -> bool:
     granted = GRANTS[principal].get("*", set()) | GRANTS[principal].get(rule.resource, set())
     if not {"*", rule.verb} & granted:
         return False
-    return rule.verb in READ or NARROWED.get(principal) not in SHARED.get(rule.resource, set())
+    if rule.verb in READ or (rule.resource, rule.verb) in HANDED_OUT:
+        return True
+    return NARROWED.get(principal) not in SHARED.get(rule.resource, set())
 
 
 def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:

@@ -97,8 +97,7 @@ def test_integration__mask_without_a_kept_value__is_refused(acme: Api, account: 
         answer = acme.patch(f"/v1/integrations/{account}/out", [operation])
         assert_problem(answer, 400, at="/provider_config/static_headers/Y")
     verify = acme.post(f"/v1/integrations/{account}/verify", {"integration": {"provider_config": config}})
-    assert verify.status_code == 200  # the receiver cannot be asked, so nothing needs the value
-    assert CANARY not in verify.content.decode()
+    assert_problem(verify, 400, at="/integration/provider_config/static_headers/X-Key")
 
 
 @pytest.mark.parametrize("value", [CANARY, CANARY + "x", "***"])
@@ -220,15 +219,21 @@ def test_integration__credential_of_someone_else__does_not_exist(acme: Api, glob
         "another organization": make_credential(globex, make_account(globex)["id"])["id"],
         "nobody": new_id(),
         "an account": account,
-        "a name": "key",
+        "another account's name": "elsewhere",
         "nothing": "' OR 1=1 --",
     }
-    make_credential(acme, account, name="key")
+    make_credential(acme, other, name="elsewhere")
     answers = {who: post_integration(acme, account, signed_by(each)) for who, each in foreign.items()}
     for answer in answers.values():
         assert_problem(answer, 400, "invalid-request", at=CREDENTIAL_AT)
     bare = {without_identity(answer, foreign[who])[2] for who, answer in answers.items()}
     assert len(bare) == 1
+
+
+def test_integration__credential_by_name__is_kept_by_id(acme: Api, account: str) -> None:
+    credential = make_credential(acme, account, name="key")["id"]
+    made = ok(post_integration(acme, account, signed_by("key")))["integration"]
+    assert made["provider_config"] == signed_by(credential)
 
 
 def test_integration__credential_of_another_type__is_refused(acme: Api, account: str) -> None:
