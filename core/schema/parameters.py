@@ -33,7 +33,6 @@ SHARED: dict[str, Schema] = {
         "description": "`ETag` of the object as you know it: when it has changed since, nothing happens and the answer "
         "is 412.",
         "schema": {"type": "string", "pattern": patterns.whole(patterns.TAGS)},
-        "example": '"20260131120000000000"',
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
