@@ -255,10 +255,14 @@ def test_header__odd__changes_nothing(live_server_process: Server, line: str) ->
     raw = request(live_server_process, "GET", headers=(line,))
     if line.startswith("Host"):
         raw = raw.replace(b"Host: 127.0.0.1\r\n", b"")
-    status, headers, received = exchange(live_server_process, raw)
-    if status == 400:  # the server itself takes no such header
-        assert line in ("Host: a b", "Host: \xff", "Host: [::1", "Host: 127.0.0.1:99999"), received
+        answer = exchange(live_server_process, raw)
+        # Refused by the service, or by the server where it is no host at all; a port says nothing.
+        assert answer[0] == (200 if line == "Host: 127.0.0.1:99999" else 400)
+        if line == "Host: evil.example":
+            assert assert_problem(answer, 400)["context"]["parameter"]["id"] == "Host"
+            assert exchange(live_server_process, raw.replace(b"/v1/accounts ", b"/livez "))[0] == 200
         return
+    status, headers, received = exchange(live_server_process, raw)
     assert status == 200, received
     assert "evil.example" not in received.decode() + str(headers)
     assert headers["content-type"] == "application/json"
@@ -268,7 +272,7 @@ def test_header__odd__changes_nothing(live_server_process: Server, line: str) ->
     "value", ["Bearer", "Bearer ", "bearer x", "Basic eDp4", "Bearer \xff", "Bearer " + "x" * 60_000]
 )
 def test_authorization__odd__is_401(live_server_process: Server, value: str) -> None:
-    raw = f"GET {ACCOUNTS} HTTP/1.1\r\nHost: x\r\nAuthorization: {value}\r\n\r\n".encode("latin-1")
+    raw = f"GET {ACCOUNTS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {value}\r\n\r\n".encode("latin-1")
     status, _, received = exchange(live_server_process, raw)
     assert status == 401, received
 
@@ -276,5 +280,5 @@ def test_authorization__odd__is_401(live_server_process: Server, value: str) -> 
 def test_authorization__twice__is_never_the_sum(live_server_process: Server) -> None:
     good = f"Authorization: Bearer {live_server_process.token}"
     for lines in ((good, "Authorization: Bearer x"), ("Authorization: Bearer x", good)):
-        raw = "\r\n".join([f"GET {ACCOUNTS} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+        raw = "\r\n".join([f"GET {ACCOUNTS} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
         assert exchange(live_server_process, raw)[0] in (200, 401)

@@ -39,7 +39,7 @@ WEBHOOKS = {
     "items": [{"webhook_url": "https://x.example/", "event_filter": ["TicketCreated"], "integrator_key": "key"}],
 }
 RESOURCES = {
-    "organizations": {"ids": ["*"], "labels": ["a"]},
+    "organizations": {"ids": ["*"]},
     "accounts": {"ids": ["*"], "labels": ["a"], "environments": ["test"]},
     "integrations": {"categories": ["ticketing"]},
 }

@@ -127,6 +127,13 @@ def test_token__time_to_live__sets_the_end(acme: Api, ttl: str, seconds: int) ->
     assert abs((expires - dt.datetime.now(dt.UTC)).total_seconds() - seconds) < 30
 
 
+def test_token__time_to_live__ends_with_its_parents_at_the_latest(acme: Api) -> None:
+    parent, caller = make_token(acme, token_ttl="1h")
+    child, _ = make_token(caller, token_ttl="720h")
+    assert child["primary"]["access"]["expires"] == parent["primary"]["access"]["expires"]
+    assert child["expires"] == parent["expires"]
+
+
 @pytest.mark.parametrize(
     "resources, at",
     [
