@@ -7,6 +7,7 @@ serializer say the same.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db import connection, models
 from django.db.models import F, Func, QuerySet
 from rest_framework import serializers
 
-from core.columns import IdColumn, InstantColumn, JsonColumn, column_at, wire_value_at
+from core.columns import IdColumn, InstantColumn, JsonColumn, column_at, wire_value
 from core.fields import ComputedField
 from core.prepared import Prepared
 
@@ -47,6 +48,7 @@ class Column:
     def __init__(self, model: type[models.Model], path: str) -> None:
         self.path = path
         self.field = column_at(model, path)
+        self.read = operator.attrgetter(path.replace("__", "."))
         self.kind = next((k for k in (IdColumn, InstantColumn) if isinstance(self.field, k)), None)
         self.decode: Callable[[Any], Any] | None = None
         if isinstance(self.field, JsonColumn):
@@ -98,7 +100,7 @@ class ReadPlan:
 
     def row_of(self, instance: models.Model) -> Row:
         """The row that selecting this instance would give."""
-        return tuple(wire_value_at(instance, column.path) for column in self.columns)
+        return tuple(wire_value(column.field, column.read(instance)) for column in self.columns)
 
     def encode(self, row: Row) -> dict[str, Any]:
         """A row as the JSON object the wire shows; members without a value are left out."""
