@@ -50,6 +50,16 @@ class Provider:
     def is_mock(self) -> bool:
         return bool(self.check["kind"] == "mock")
 
+    @functools.cached_property
+    def has_fixed_address(self) -> bool:
+        """Whether no member of a configuration can choose the host that its credentials are sent to."""
+        chosen = any(
+            {"url", "append", "hosts"} & source.keys()
+            for source in self.check.get("base", ())
+            if isinstance(source, dict)
+        )
+        return not chosen and not _takes_address(self.schema, any_text=self.check["kind"] == "none")
+
     def validate(self, config: Any) -> list[ConfigError]:
         """What is wrong with a configuration, `type` included. Members that are null count as absent."""
         return find_errors(self._validator, self.schema, config)
@@ -95,6 +105,18 @@ def get_connector(connector_id: str) -> Connector | None:
 def list_connectors() -> tuple[Connector, ...]:
     """Every connector in the order of its id."""
     return tuple(_read_connectors().values())
+
+
+def _takes_address(schema: Any, *, any_text: bool) -> bool:
+    """Whether a schema has a URL that is free to choose outside its credentials; or any text, which may become one."""
+    if isinstance(schema, list):
+        return any(_takes_address(inner, any_text=any_text) for inner in schema)
+    if not isinstance(schema, dict) or "x-credential" in schema:
+        return False
+    is_address = schema.get("format") == "uri" or (any_text and schema.get("type") == "string")
+    if is_address and "enum" not in schema and "const" not in schema:
+        return True
+    return any(_takes_address(inner, any_text=any_text) for name, inner in schema.items() if name != "$defs")
 
 
 @functools.cache

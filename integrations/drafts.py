@@ -10,9 +10,10 @@ from catalog.members import CredentialMember
 from catalog.registry import Provider
 from catalog.verify import verify
 from core.columns import is_id
-from core.errors import InvalidError, Parameter, ProblemError
+from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
 from core.references import named_absent
-from credentials.models import Credential
+from core.tenancy import current_scope
+from credentials.models import Credential, OwnerType
 from credentials.serializers import CONFIG_FORMS
 from credentials.services import use_credential
 from integrations.configs import read_config, replace_at, unmask_config
@@ -72,6 +73,9 @@ def draft_integration(
         if member.is_reference:
             found = find_stored(member, owners, f"{prefix}/provider_config{member.pointer}")
             stored[member.pointer] = found
+            unchanged = integration is not None and present == integration.provider_config
+            if found.owner_type == OwnerType.INTEGRATION_POINT and not unchanged:
+                refuse_lifting(provider, f"{prefix}/provider_config{member.pointer}")
             replace_at(present, member.pointer, member.refer_to(found.id))
         else:
             refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
@@ -104,6 +108,16 @@ def refuse_malformed(member: CredentialMember, pointer: str) -> None:
     form = CONFIG_FORMS[str(member.credential_type)](data=member.credential_config)
     if not form.is_valid():
         raise InvalidError(f"{pointer}: is no complete credential", at=Parameter("body", pointer))
+
+
+def refuse_lifting(provider: Provider, pointer: str) -> None:
+    """A point's credential serves every account, so no account may choose the address that it is sent to."""
+    if current_scope().narrowing.reaches_accounts() and not provider.has_fixed_address:
+        raise ForbiddenError(
+            "the integration point's credential cannot be sent to an address that an account chooses",
+            at=Parameter("body", pointer),
+            remediation="Use a credential of the account, or have the organization's own token set the configuration.",
+        )
 
 
 def find_stored(member: CredentialMember, owners: set[str | None], pointer: str) -> Credential:

@@ -19,6 +19,7 @@ from tests.objects import (
     make_account,
     make_credential,
     make_integration,
+    make_point,
     make_token,
     ok,
     post_integration,
@@ -234,6 +235,26 @@ def test_integration__credential_by_name__is_kept_by_id(acme: Api, account: str)
     credential = make_credential(acme, account, name="key")["id"]
     made = ok(post_integration(acme, account, signed_by("key")))["integration"]
     assert made["provider_config"] == signed_by(credential)
+
+
+def test_integration__credential_of_the_point__goes_to_no_address_an_account_chooses(acme: Api, account: str) -> None:
+    point = make_point(acme, connector="sink", environments={"prod": ["*"], "test": ["*"]})["id"]
+    credential = make_credential(acme, point, owner_type="integration_point")["id"]
+    resources = {"accounts": {"ids": [account]}}
+    body = {"provider_config": signed_by(credential), "integration_point_id": point}
+    for permission_set in ("connect-ui", "account-manager"):
+        _, own = make_token(acme, permission_set, resources=resources)
+        assert_problem(
+            own.post(f"/v1/integrations/{account}", body), 403, at="/provider_config/authorization/credential"
+        )
+        verify = own.post(f"/v1/integrations/{account}/verify", {"integration": body})
+        assert_problem(verify, 403, at="/integration/provider_config/authorization/credential")
+    made = ok(acme.post(f"/v1/integrations/{account}", {**body, "name": "out"}))["integration"]
+    path = f"/v1/integrations/{account}/out"
+    assert ok(own.patch(path, [{"op": "replace", "path": "/fullname", "value": "Out"}]))["fullname"] == "Out"
+    elsewhere = [{"op": "replace", "path": "/provider_config/url", "value": "https://elsewhere.example"}]
+    assert_problem(own.patch(path, elsewhere), 403, at="/provider_config/authorization/credential")
+    assert ok(own.get(path))["provider_config"] == made["provider_config"]
 
 
 def test_integration__credential_of_another_type__is_refused(acme: Api, account: str) -> None:

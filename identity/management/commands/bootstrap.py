@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
 
 from core.tenancy import Scope, scoped, unscoped
 from identity.permissionsets.sets import Permissions
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--ttl", default="8760h", help="how long the token works, such as 720h (default: a year)")
         parser.add_argument("--if-new", action="store_true", help="no token when the organization was there already")
 
+    @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
         with unscoped("bootstrap looks for the root organization before any scope exists"):
             organization = Organization.objects.filter(organization_type=OrganizationType.ROOT).first()
