@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -90,7 +91,7 @@ def main() -> None:
     run = (
         f"{options.rounds} interleaved rounds of {options.seconds:g} s, medians; one worker, {rates.CONNECTIONS} "
         f"connections; {options.accounts:,} accounts in 10 organizations; one blocking thread on SQLite, "
-        f"{options.threads} on PostgreSQL."
+        f"{options.threads} on PostgreSQL. The machine's load average was {os.getloadavg()[2]:.1f}, the bench's own included."
     )
     text = page(all_, postgresql, run)
     print(text)
