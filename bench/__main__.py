@@ -91,7 +91,8 @@ def main() -> None:
     run = (
         f"{options.rounds} interleaved rounds of {options.seconds:g} s, medians; one worker, {rates.CONNECTIONS} "
         f"connections; {options.accounts:,} accounts in 10 organizations; one blocking thread on SQLite, "
-        f"{options.threads} on PostgreSQL. The machine's load average was {os.getloadavg()[2]:.1f}, the bench's own included."
+        f"{options.threads} on PostgreSQL. The machine's load average was "
+        f"{os.getloadavg()[2]:.1f}, the bench's own included."
     )
     text = page(all_, postgresql, run)
     print(text)
