@@ -48,6 +48,7 @@ UNSAYABLE = (
     r"/webhook_url: must be an http or https address$",  # what a host's name may be
     r"/backfill_from_time: must be a time",  # a time, `7d` or `max`: the schema says so in words
     r"^`If-(None-)?Match` must be",  # sayable and said, but what is sent as valid does not heed a header's pattern
+    r"is there twice$",  # an address among the webhooks of one integration
     r"/provider_config",  # its own schema is the catalog's
 )
 
