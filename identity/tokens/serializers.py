@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from drf_spectacular.utils import extend_schema_field
@@ -34,7 +34,7 @@ ENVIRONMENTS = ("test", "prod")
 class RoleOrganizationsSerializer(StrictSerializer):
     """The organizations a token is good for: the caller's own, by id or as `*`."""
 
-    examples = {"labels": []}
+    examples: ClassVar[dict[str, Any]] = {"labels": []}
 
     ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Organization ids, or `*` for all.")
     labels = ListField(
