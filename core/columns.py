@@ -28,11 +28,14 @@ def is_id(value: object) -> bool:
 
 def format_instant(value: dt.datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, as the wire shows every time."""
-    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 class TextColumn(models.CharField[S, G]):
     """Short text compared and ordered by code point on both databases."""
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        return value if type(value) is str else super().get_db_prep_value(value, connection, prepared)
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         parameters = super().db_parameters(connection)
@@ -65,7 +68,7 @@ class IdColumn(models.Field[S, G]):
         return None if value is None else str(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        return value if prepared else self.get_prep_value(value)
+        return value if prepared or type(value) is str else self.get_prep_value(value)
 
     def to_python(self, value: Any) -> str | None:
         return None if value is None else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -14,12 +15,13 @@ from django.db import transaction
 from core.activity import Activity
 
 log = structlog.get_logger("synqmgr.activity")
+request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the request being answered
 
 
 def configure(level: str) -> None:
     """Sets structlog and the standard library's logging up to write JSON lines to standard error."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -31,6 +33,13 @@ def configure(level: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The processor that names the request in every line written while it is answered."""
+    if known := request_id.get():
+        event["request_id"] = known
+    return event
 
 
 def record_activity(activity: Activity) -> None:

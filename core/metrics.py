@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from django.conf import settings
@@ -29,10 +30,13 @@ DURATION = Histogram(
 )
 
 
+_requests, _duration = functools.cache(REQUESTS.labels), functools.cache(DURATION.labels)
+
+
 def observe(*, method: str, route: str, status: int, seconds: float) -> None:
     """Counts one answered request. `route` is the pattern, never the path, so the number of series is bounded."""
-    REQUESTS.labels(method, route, str(status)).inc()
-    DURATION.labels(route).observe(seconds)
+    _requests(method, route, str(status)).inc()
+    _duration(route).observe(seconds)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
+from core.prepared import Statement
 from core.tenancy import TenantModel
 
 __all__ = ["OrganizationKey", "Resource", "SystemKey", "Timed", "named_once", "sorted_by"]
@@ -35,8 +36,7 @@ class Timed(TenantModel):
         """Django's own compiles the statement anew for every row, which takes as long as running it."""
         database = connections[using]
         values = [field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields]
-        with database.cursor() as cursor:
-            cursor.execute(_insertion(type(self), tuple(fields)), values)
+        _insertion(type(self), tuple(fields)).run(values)
         return []
 
     def touch(self) -> None:
@@ -66,10 +66,11 @@ class Resource(Timed):
 
 
 @functools.cache
-def _insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...]) -> str:
+def _insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...]) -> Statement:
     quote = connection.ops.quote_name
     names, places = ", ".join(quote(str(f.column)) for f in fields), ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - the model's names
+    sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - the model's names
+    return Statement(sql, len(fields))
 
 
 def named_once(table: str, *scope: str) -> models.UniqueConstraint:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, models
 from django.db.models import Value
 
 _LARGEST = 512  # shapes kept
@@ -27,42 +28,61 @@ class Slot(Value):
         return self.column.get_db_prep_value(value, connection)
 
 
-class Prepared:
-    """The SQL of one queryset and where its values go."""
+class Statement:
+    """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone watches the queries."""
 
-    __slots__ = ("native", "options", "parameters", "sql")
+    __slots__ = ("native", "options", "reads", "sql")
 
-    def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
-        self.sql: str | None
-        try:
-            self.sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
-        except EmptyResultSet:  # a condition that no row meets, such as a narrowing with nothing left
-            self.sql, parameters = None, ()
-        self.parameters = list(parameters)
+    def __init__(self, sql: str, places: int) -> None:
         postgresql = connection.vendor == "postgresql"
-        self.native = self.sql if postgresql or self.sql is None else self.sql % (("?",) * len(self.parameters))
+        self.sql, self.reads = sql, sql.startswith("SELECT")
+        self.native = sql if postgresql else sql % (("?",) * places)
         self.options: dict[str, Any] = {"binary": True} if postgresql else {}
 
-    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
-        """Runs the statement. Values come as the database driver gives them, without conversion.
+    def run(self, values: list[Any]) -> list[tuple[Any, ...]]:
+        """The rows it gives. Values go and come as the driver has them, without conversion."""
+        database: Any = connections[DEFAULT_DB_ALIAS]
+        watched = database.queries_logged or database.execute_wrappers
+        if not watched:
+            database.ensure_connection()
+            database.validate_no_broken_transaction()
+        with database.wrap_database_errors:
+            if watched:
+                cursor = database.cursor()
+                cursor.execute(self.sql, values)
+            else:
+                cursor = database.connection.execute(self.native, values, **self.options)
+            rows: list[tuple[Any, ...]] = cursor.fetchall() if self.reads else []
+        return rows
 
-        Past Django's cursors, which take as long as SQLite does, unless someone watches the queries.
-        """
-        if self.sql is None:
+
+class Prepared:
+    """The statement of one queryset and where its values go."""
+
+    __slots__ = ("parameters", "statement")
+
+    def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
+        self.parameters: list[Any] = []
+        self.statement: Statement | None = None
+        with contextlib.suppress(
+            EmptyResultSet
+        ):  # a condition that no row meets, such as a narrowing with nothing left
+            sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
+            self.parameters, self.statement = list(parameters), Statement(sql, len(parameters))
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Runs the statement with these values in its slots. A connection that died unused is replaced."""
+        if self.statement is None:
             return []
         bound = [p.bind(values[p.value]) if isinstance(p, Slot) else p for p in self.parameters]
-        database: Any = connections[DEFAULT_DB_ALIAS]
-        rows: list[tuple[Any, ...]]
-        if database.queries_logged or database.execute_wrappers:
-            with database.cursor() as cursor:
-                cursor.execute(self.sql, bound)
-                rows = cursor.fetchall()
-            return rows
-        database.ensure_connection()
-        database.validate_no_broken_transaction()
-        with database.wrap_database_errors:
-            rows = database.connection.execute(self.native, bound, **self.options).fetchall()
-        return rows
+        try:
+            return self.statement.run(bound)
+        except OperationalError:
+            database = connections[DEFAULT_DB_ALIAS]
+            if database.in_atomic_block or database.is_usable():
+                raise
+            database.close()
+            return self.statement.run(bound)
 
 
 def prepared(shape: Hashable, build: Callable[[], models.QuerySet[Any, Any]]) -> Prepared:

@@ -61,7 +61,7 @@ class Reader:
             raise missing(self.model, identifier)
         if len(rows) > 1:
             raise ambiguous(self.model, identifier)
-        return self.plan.encode(rows[0])
+        return self.plan.encode(rows)[0]
 
     def page(
         self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet], *, unique: bool
@@ -73,7 +73,7 @@ class Reader:
         if scope.narrowing or asked.filters:
             queryset = apply_filters(self.rows_in(scope, fixed), filterset, list(asked.filters))
             rows = Prepared(self._ordered(queryset, order, key, asked.limit)).rows()
-            return [self.plan.encode(row) for row in rows]
+            return self.plan.encode(rows)
 
         def build() -> QuerySet[Any, Any]:
             slotted, equal = self._slotted(fixed)
@@ -83,7 +83,7 @@ class Reader:
         statement = prepared((self.plan, "page", order, asked.limit, key is not None, *fixed), build)
         keys = {f"key{i}": value for i, value in enumerate(key or ())}
         rows = statement.rows(organization_id=scope.organization_id, **fixed, **keys)
-        return [self.plan.encode(row) for row in rows]
+        return self.plan.encode(rows)
 
     def _ordered(
         self, queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any] | None, limit: int
@@ -145,9 +145,8 @@ class Reader:
         """Objects by id, as far as the scope sees them."""
         found: dict[str, dict[str, Any]] = {}
         for batch in in_batches(ids):
-            for row in self.plan.rows(self.rows_in(current_scope(), {"id__in": batch})):
-                shown = self.plan.encode(row)
-                found[shown["id"]] = shown
+            shown = self.plan.encode(self.plan.rows(self.rows_in(current_scope(), {"id__in": batch})))
+            found |= {each["id"]: each for each in shown}
         return found
 
 

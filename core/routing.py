@@ -42,9 +42,9 @@ class Router(SimpleRouter):
 _STANDARD = ("list", "create", "retrieve", "update", "partial_update", "destroy")
 
 
-def addresses(routes: Routes) -> list[URLPattern | URLResolver]:
-    """URL patterns of an app's routes, in their order: hot ones first."""
+def addresses(routes: Routes, *, under: str) -> list[URLPattern | URLResolver]:
+    """URL patterns of routes, in their order: hot ones first. One level, which is found sooner than an include."""
     router = Router()
     for prefix, viewset in routes:
-        router.register(prefix, viewset, basename=viewset.__name__.removesuffix("ViewSet").lower())
+        router.register(under + prefix, viewset, basename=viewset.__name__.removesuffix("ViewSet").lower())
     return router.urls

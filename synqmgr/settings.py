@@ -31,7 +31,6 @@ EXPLICIT = {
 HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
 WORKERS = env.str("WORKERS", default="2")
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
-DATABASE_POOL = env.int("SYNQMGR_DATABASE_POOL", default=8)  # PostgreSQL connections per process
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
 # The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
@@ -97,9 +96,9 @@ SPECTACULAR_SETTINGS = {
 
 # --- database ----------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = None  # a connection a thread: taking one from a pool costs more than a query
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {
-        "CONN_MAX_AGE": None,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -109,7 +108,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
-        "pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 10},
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }

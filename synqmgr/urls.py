@@ -4,7 +4,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, path
 
 from core.metrics import metrics
 from core.probes import livez, readyz
@@ -17,7 +17,7 @@ _apps.sort(key=lambda app: app != "accounts")  # the busiest first: an address i
 _routes = [*(route for app in _apps for route in import_module(f"{app}.urls").routes), *meta.routes]
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("v1/", include(addresses(_routes))),
+    *addresses(_routes, under="v1/"),
     path("openapi.yaml", pages.schema),
     path("docs", pages.swagger),
     path("redoc", pages.redoc),

@@ -3,28 +3,31 @@
 import gc
 import os
 
+import django
 from django.conf import settings
 from django.core import signals
 from django.core.cache import close_caches
-from django.core.wsgi import get_wsgi_application
+from django.core.handlers.base import reset_urlconf
 from django.db import close_old_connections, reset_queries
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
-application = get_wsgi_application()
+django.setup(set_prefix=False)
 
 from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the loaded apps
 from core.crypto.startup import verify_keys  # noqa: E402
 from core.outbound.networks import parse_networks  # noqa: E402
-from core.requests import BareRequest  # noqa: E402
+from core.requests import Handler  # noqa: E402
 
-application.request_class = BareRequest
+application = Handler()
 
 # What costs each request and does nothing here: the end of a request looks after the connections as its start
-# does, debug mode alone keeps queries, and there is no cache to close. A tenth of a small read.
+# does, debug mode alone keeps queries, and there is no cache and no second URL configuration. A tenth of a small read.
 signals.request_started.disconnect(reset_queries)
 signals.request_started.disconnect(close_old_connections)
 signals.request_finished.disconnect(close_caches)
+signals.request_finished.disconnect(reset_urlconf)
 refuse_unsafe_settings()
 verify_keys()
 parse_networks(tuple(settings.OUTBOUND_ALLOW))
 gc.freeze()  # what is loaded now lives as long as the process: full collections need not walk it
+gc.set_threshold(20_000, 20, 20)  # a page of a list alone makes a thousand objects, none of them cyclic

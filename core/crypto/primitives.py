@@ -13,6 +13,7 @@ KEY_SIZE = 32
 NONCE_SIZE = 12
 TAG_SIZE = 16
 BOX_OVERHEAD = NONCE_SIZE + TAG_SIZE
+_SHA256 = hashes.SHA256()
 
 
 def pack(*parts: bytes) -> bytes:
@@ -47,12 +48,12 @@ def unlock(key: bytes, box: bytes, associated: bytes) -> bytes:
 
 def derive(secret: bytes, info: bytes, size: int, salt: bytes | None = None) -> bytes:
     """HKDF-SHA256."""
-    return HKDF(algorithm=hashes.SHA256(), length=size, salt=salt, info=info).derive(secret)
+    return HKDF(_SHA256, size, salt, info).derive(secret)
 
 
 def authenticate(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256."""
-    mac = hmac.HMAC(key, hashes.SHA256())
+    mac = hmac.HMAC(key, _SHA256)
     mac.update(message)
     return mac.finalize()
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from django.urls import include, path
 from rest_framework.request import Request
 
 from core.patch import patch_value
@@ -43,7 +42,7 @@ class DocumentViewSet(ScopedViewSet):
         return self.json({"result": patch_value(CASES[place]["doc"], self.body())})
 
 
-urlpatterns = [path("v1/", include(addresses([("documents", DocumentViewSet)])))]
+urlpatterns = addresses([("documents", DocumentViewSet)], under="v1/")
 pytestmark = pytest.mark.urls(__name__)
 
 
