@@ -55,8 +55,8 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
     """A resource on the wire.
 
     `Meta.fields` is the representation in the contract's order. Of these, `Meta.read_only` are set by the
-    server, `Meta.fixed` can be set at creation only, `Meta.optional` may be absent. `Meta.create_only` are
-    members of the create body alone, `Meta.expanded` are filled by `expand`.
+    server, `Meta.fixed` can be set at creation only, `Meta.update_only` only later, `Meta.optional` may be absent.
+    `Meta.create_only` are members of the create body alone, `Meta.expanded` are filled by `expand`.
     """
 
     mode: ClassVar[Mode] = "read"
@@ -78,6 +78,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         fixed: ClassVar[tuple[str, ...]] = ()
         optional: ClassVar[tuple[str, ...]] = ()
         create_only: ClassVar[tuple[str, ...]] = ()
+        update_only: ClassVar[tuple[str, ...]] = ()
         expanded: ClassVar[tuple[str, ...]] = ()
         validators: ClassVar[tuple[Any, ...]] = ()  # DRF would look for some on every use; core.names checks names
 
@@ -109,7 +110,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
             for name in meta.create_only:
                 fields.pop(name, None)
         if mode == "create":
-            fields = {n: f for n, f in fields.items() if n not in (*meta.read_only, *meta.expanded)}
+            fields = {n: f for n, f in fields.items() if n not in (*meta.read_only, *meta.update_only, *meta.expanded)}
             for name in ("name", "fullname"):
                 fields[name].required = False
         for name, field in fields.items():

@@ -1,6 +1,14 @@
 """The identity app's addresses."""
 
 from core.routing import Routes
+from identity.members.views import MemberViewSet
+from identity.permissionsets.views import PermissionSetViewSet
+from identity.roles.views import RoleViewSet
 from identity.tokens.views import TokenViewSet
 
-routes: Routes = [("tokens", TokenViewSet)]
+routes: Routes = [
+    ("tokens", TokenViewSet),
+    ("members", MemberViewSet),
+    ("roles", RoleViewSet),
+    ("permissionsets", PermissionSetViewSet),
+]
