@@ -2,6 +2,7 @@
 
 from identity.members.models import Member, MemberRole
 from identity.roles.models import Role
+from identity.sessions.models import LogonAttempt, SecondFactor
 from identity.tokens.models import Token, TokenSecret
 
-__all__ = ["Member", "MemberRole", "Role", "Token", "TokenSecret"]
+__all__ = ["LogonAttempt", "Member", "MemberRole", "Role", "SecondFactor", "Token", "TokenSecret"]

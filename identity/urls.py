@@ -4,6 +4,7 @@ from core.routing import Routes
 from identity.members.views import MemberViewSet
 from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
+from identity.sessions.views import LogonViewSet, SessionViewSet
 from identity.tokens.views import TokenViewSet
 
 routes: Routes = [
@@ -11,4 +12,6 @@ routes: Routes = [
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),
+    ("auth", LogonViewSet),
+    ("auth", SessionViewSet),
 ]

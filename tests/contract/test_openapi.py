@@ -20,10 +20,17 @@ from core.schema.problems import kinds
 
 CONTRACT = settings.BASE_DIR.parent / "shared" / "contract"
 METHODS = ("get", "post", "put", "patch", "delete")
+# Operations that the contract has not: a second factor.
+BEYOND = {"auth_enrol_second_factor", "auth_confirm_second_factor", "auth_remove_second_factor",
+          "members_reset_second_factor"}  # fmt: skip
 # Where the contract and this API differ on purpose: members it has not, members required beyond or below it.
 DIFFERENCES: dict[str, dict[str, set[str]]] = {
     # A credential without a secret would be of no use.
     "CreateCredentialRequest": {"stricter": {"config"}},
+    # A second factor goes with the password, and an organization may want one of everybody.
+    "LogonRequest": {"extra": {"code"}},
+    "OrganizationOptions": {"extra": {"require_second_factor"}},
+    "OrganizationOptionsRequest": {"extra": {"require_second_factor"}},
     # Computed, so what an update says of it is ignored.
     "UpdateIntegrationRequest": {"looser": {"provider_fullname"}},
     # Details of operations come with the connector APIs.
@@ -85,7 +92,7 @@ def test_schema__generated__warns_of_nothing_and_is_valid(generated: dict[str, A
 def test_operations__each__is_the_contracts(document: dict[str, Any], contract: dict[str, Any]) -> None:
     known = {(f"{o['group']}_{o['operation']}", o["method"], o["path"]) for o in contract["operations"]}
     ours = {(operation["operationId"], method, path) for method, path, operation in operations_of(document)}
-    assert ours - known == set()
+    assert {each for each in ours - known if each[0] not in BEYOND} == set()
 
 
 def test_operations__answers_and_bodies__have_the_contracts_components(
@@ -94,6 +101,8 @@ def test_operations__answers_and_bodies__have_the_contracts_components(
     by_id = {f"{o['group']}_{o['operation']}": o for o in contract["operations"]}
     wrong = {}
     for _, _, operation in operations_of(document):
+        if operation["operationId"] in BEYOND:
+            continue
         expected = by_id[operation["operationId"]]["response"]
         if expected not in contract["models"]:
             continue
@@ -165,13 +174,13 @@ def test_operations__each__are_described_with_examples_and_errors(document: dict
         contents.append(operation.get("requestBody", {}).get("content", {}))
         shown = [media for content in contents for media in content.values()]
         assert all("example" in media or "examples" in media for media in shown), name
-        assert shown or method in ("DELETE", "PUT"), name
+        assert shown or method in ("DELETE", "PUT") or "204" in operation["responses"], name
         assert {"400", "500", "503"} <= set(operation["responses"]), name
-        assert ("security" in operation) == ({"401", "402", "403"} <= set(operation["responses"])), name
+        assert "security" not in operation or {"401", "402", "403"} <= set(operation["responses"]), name
         assert ("requestBody" in operation) == ({"413", "415"} <= set(operation["responses"])), name
 
 
-def test_errors__each__are_problems_with_examples(document: dict[str, Any]) -> None:
+def test_errors__each__are_problems_with_examples(document: dict[str, Any], generated: dict[str, Any]) -> None:
     for name, answer in document["components"]["responses"].items():
         content = answer["content"]["application/problem+json"]
         assert content["schema"] == {"$ref": "#/components/schemas/Problem"}, name
