@@ -3,6 +3,7 @@
 from identity.members.models import Member, MemberRole
 from identity.roles.models import Role
 from identity.sessions.models import LogonAttempt, SecondFactor
+from identity.suborganizations.models import SubOrganization
 from identity.tokens.models import Token, TokenSecret
 
-__all__ = ["LogonAttempt", "Member", "MemberRole", "Role", "SecondFactor", "Token", "TokenSecret"]
+__all__ = ["LogonAttempt", "Member", "MemberRole", "Role", "SecondFactor", "SubOrganization", "Token", "TokenSecret"]

@@ -5,6 +5,7 @@ from identity.members.views import MemberViewSet
 from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
 from identity.sessions.views import LogonViewSet, SessionViewSet
+from identity.suborganizations.views import SubOrganizationViewSet
 from identity.tokens.views import TokenViewSet
 
 routes: Routes = [
@@ -12,6 +13,7 @@ routes: Routes = [
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),
+    ("suborgs", SubOrganizationViewSet),
     ("auth", LogonViewSet),
     ("auth", SessionViewSet),
 ]
