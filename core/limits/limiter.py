@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -20,10 +20,10 @@ from core.limits.policies import Policy
 _LARGEST_BATCH = 64
 _PART = 100
 _MOST_LEASES = 10_000
+_ROUNDING = 0.001  # seconds that differences of times may be too long by
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a policy says of a request, and what it leaves its subject."""
 
     policy: Policy
@@ -58,8 +58,9 @@ class Lease:
 class Limiter:
     """The leases of a process. Dropping one loses permits and never makes any."""
 
-    def __init__(self, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
-        self.counts, self.clock = counts, clock
+    def __init__(self, find_counts: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
+        self.find_counts, self.clock = find_counts, clock
+        self.counts: Counts | None = None  # found at the first request: before that it is not known where they are
         self.leases: OrderedDict[str, Lease] = OrderedDict()  # the oldest first
         self.lock = threading.Lock()
 
@@ -70,19 +71,21 @@ class Limiter:
             now = self.clock()
             lease = self.leases.get(key)
             if lease is None or lease.ends <= now:
-                lease = self.renew(key, policy, policy.limit)
+                lease = self.renew(key, policy, policy.limit, now)
             elif not lease.left and lease.rest:
-                lease = self.renew(key, policy, lease.rest)
+                lease = self.renew(key, policy, lease.rest, now)
             if lease is None:
                 return None
             is_allowed = lease.left > 0
             lease.left -= is_allowed
-            return Verdict(policy, is_allowed, lease.left + lease.rest, max(1, math.ceil(lease.ends - now)))
+            seconds = max(1, math.ceil(lease.ends - now - _ROUNDING))
+            return Verdict(policy, is_allowed, lease.left + lease.rest, seconds)
 
-    def renew(self, key: str, policy: Policy, rest: int) -> Lease | None:
+    def renew(self, key: str, policy: Policy, rest: int, now: float) -> Lease | None:
         """A new lease: a hundredth of what is left, so one by one at the end. A small limit has no batches at all."""
         batch = min(_LARGEST_BATCH, max(1, rest // _PART))
-        before = self.clock()
+        if self.counts is None:
+            self.counts = self.find_counts()
         counted = self.counts.add(key, batch, policy.window)
         self.leases.pop(key, None)
         if counted is None:
@@ -91,20 +94,19 @@ class Limiter:
             self.leases.popitem(last=False)
         count, seconds = counted
         beyond = max(0, count - policy.limit)
-        lease = Lease(max(0, batch - beyond), max(0, policy.limit - count), before + seconds)
+        lease = Lease(max(0, batch - beyond), max(0, policy.limit - count), now + seconds)
         self.leases[key] = lease
         return lease
 
     def close(self) -> None:
         with self.lock:
             self.leases.clear()
-            self.counts.close()
+            if self.counts is not None:
+                self.counts.close()
+                self.counts = None
 
 
-@functools.cache
-def limiter() -> Limiter:
-    """The limiter of this process."""
-    return Limiter(shared_counts())
+limiter = Limiter(shared_counts)  # of this process
 
 
 def take(policy_name: str, subject: str) -> Verdict | None:
@@ -116,7 +118,7 @@ def take(policy_name: str, subject: str) -> Verdict | None:
     policy: Policy = settings.LIMITS[policy_name]
     if not policy.limit:
         return None
-    verdict = limiter().take(policy, subject)
+    verdict = limiter.take(policy, subject)
     if verdict is None:
         return None
     known = nearest.get()
