@@ -22,15 +22,13 @@ from core.errors import (
     MethodNotAllowedError,
     Parameter,
     ProblemError,
-    UnauthenticatedError,
 )
 from core.filters import ResourceFilterSet
-from core.limits.requests import count_address, count_principal, count_stranger
+from core.limits.requests import admit
 from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
-from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
@@ -84,9 +82,7 @@ class ScopedViewSet(viewsets.ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        count_address(request._request, self.surface)
-        principal = self.authenticated(request)
-        count_principal(principal, self.surface)
+        principal = admit(request, self.surface)
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
@@ -95,17 +91,6 @@ class ScopedViewSet(viewsets.ViewSet):
             self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
             raise refused
         enter(principal.scope)
-
-    @staticmethod
-    def authenticated(request: Request) -> Principal:
-        """Whoever the token stands for. Who has no valid one is counted by address."""
-        try:
-            if isinstance(request.user, Principal):
-                return request.user
-            raise UnauthenticatedError("the request carries no token")
-        except ProblemError:
-            count_stranger(request._request)
-            raise
 
     def get_parsers(self) -> list[BaseParser]:
         """A JSON Patch is a body of PATCH only."""

@@ -22,7 +22,7 @@ class FileStore:
     name: ClassVar[str] = "file"
     errors: ClassVar[tuple[type[Exception], ...]] = (OSError, ValueError)
 
-    def __init__(self, path: Path, *, rows: int = 8192, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, rows: int = 2048, clock: Callable[[], float] = time.time) -> None:
         self.path, self.rows, self.clock = path, rows, clock
         self.opened: tuple[int, mmap.mmap] | None = None
 

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
+from hashlib import blake2b
 from typing import NamedTuple
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from core.limits.counts import Counts, shared_counts
 from core.limits.policies import Policy
 
 _LARGEST_BATCH = 64
-_PART = 100
+_PART = 100  # what is left, divided by this, is a batch
 _MOST_LEASES = 10_000
 _ROUNDING = 0.001  # seconds that differences of times may be too long by
 
@@ -61,7 +62,7 @@ class Limiter:
     def __init__(self, find_counts: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
         self.find_counts, self.clock = find_counts, clock
         self.counts: Counts | None = None  # found at the first request: before that it is not known where they are
-        self.leases: OrderedDict[str, Lease] = OrderedDict()  # the oldest first
+        self.leases: OrderedDict[str, Lease] = OrderedDict()  # the longest unused first
         self.lock = threading.Lock()
 
     def take(self, policy: Policy, subject: str) -> Verdict | None:
@@ -76,6 +77,7 @@ class Limiter:
                 lease = self.renew(key, policy, lease.rest, now)
             if lease is None:
                 return None
+            self.leases.move_to_end(key)
             is_allowed = lease.left > 0
             lease.left -= is_allowed
             seconds = max(1, math.ceil(lease.ends - now - _ROUNDING))
@@ -87,15 +89,14 @@ class Limiter:
         if self.counts is None:
             self.counts = self.find_counts()
         counted = self.counts.add(key, batch, policy.window)
-        self.leases.pop(key, None)
         if counted is None:
             return None
-        if len(self.leases) >= _MOST_LEASES:
-            self.leases.popitem(last=False)
         count, seconds = counted
         beyond = max(0, count - policy.limit)
         lease = Lease(max(0, batch - beyond), max(0, policy.limit - count), now + seconds)
         self.leases[key] = lease
+        if len(self.leases) > _MOST_LEASES:
+            self.leases.popitem(last=False)
         return lease
 
     def close(self) -> None:
@@ -112,12 +113,14 @@ limiter = Limiter(shared_counts)  # of this process
 def take(policy_name: str, subject: str) -> Verdict | None:
     """Counts one request of a subject under a policy of `settings.LIMITS`, or refuses it with a 429.
 
-    A subject is any text without a secret that tells callers apart. Whatever was counted is in the answer's headers.
-    None when the policy is off, or when no store of counts answers.
+    A subject is any text that tells callers apart. It is stored as it is, so it must not hold a secret. The answer's
+    headers show the policy nearest its end. None when the policy is off, or when no store of counts answers.
     """
     policy: Policy = settings.LIMITS[policy_name]
     if not policy.limit:
         return None
+    if len(subject) > 100 or not (subject.isascii() and subject.isprintable()):  # such as a name somebody typed
+        subject = blake2b(subject.encode(errors="surrogatepass"), digest_size=16).hexdigest()
     verdict = limiter.take(policy, subject)
     if verdict is None:
         return None

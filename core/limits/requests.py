@@ -1,33 +1,41 @@
-"""What a request is counted under: its address, then whoever its token stands for."""
+"""The way in: whose token a request carries, and everything it is counted under on the way."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
+from rest_framework.request import Request
 
+from core.errors import ProblemError, UnauthenticatedError
 from core.limits.limiter import take
 from core.limits.policies import address_subject
 from core.network import client_address
 from core.permissions import Principal
 
 
-def count_address(request: HttpRequest, surface: str) -> None:
-    """Before the token is looked at: a surface whose policy is by address counts everybody."""
+def admit(request: Request, surface: str) -> Principal:
+    """Whoever the token stands for. A surface that is limited by address counts everybody before it is looked at."""
     policy = settings.LIMITS.get(surface)
     if policy is not None and policy.subject == "address":
-        take(surface, address_subject(client_address(request)))
-
-
-def count_stranger(request: HttpRequest) -> None:
-    """A request without a valid token. Those with one are not counted, so a stranger takes nothing from a neighbour."""
-    take("stranger", address_subject(client_address(request)))
-
-
-def count_principal(principal: Principal, surface: str) -> None:
-    """A request with a valid token: the token's count, its organization's, and the surface's if that is by either."""
+        take(surface, address_of(request))
+    principal = authenticated(request)
     subjects = {"token": principal.token_id, "organization": str(principal.scope.organization_id)}
-    take("token", subjects["token"])
-    take("organization", subjects["organization"])
-    policy = settings.LIMITS.get(surface)
+    for kind, subject in subjects.items():
+        take(kind, subject)
     if policy is not None and policy.subject in subjects:
         take(surface, subjects[policy.subject])
+    return principal
+
+
+def authenticated(request: Request) -> Principal:
+    """Who has no valid token is counted by address; who has one is not, so no stranger's count is a neighbour's."""
+    try:
+        if isinstance(request.user, Principal):
+            return request.user
+        raise UnauthenticatedError("the request carries no token")
+    except ProblemError:
+        take("stranger", address_of(request))
+        raise
+
+
+def address_of(request: Request) -> str:
+    return address_subject(client_address(request._request))

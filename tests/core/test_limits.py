@@ -304,6 +304,16 @@ def test_limiter__more_subjects_than_it_keeps__forgets_none_of_their_counts(tmp_
     assert not take(limiter, policy, "first").is_allowed
 
 
+def test_limiter__busy_subject_among_many__keeps_its_lease(tmp_path: Path, clock: Clock) -> None:
+    (limiter,) = limiters(tmp_path, clock, 1)
+    busy, passing = Policy("token", "token", 100_000, 60), Policy("stranger", "address", 1, 60)
+    for number in range(30_000):
+        take(limiter, passing, f"passing {number}")
+        if number % 5000 == 0:
+            remaining = take(limiter, busy).remaining
+    assert remaining == 100_000 - 6
+
+
 class CountingStore:
     """A store that says how often it was asked."""
 

@@ -185,6 +185,15 @@ def test_take__subject_of_its_own__is_counted_apart(use: Use) -> None:
     assert take("logon", "ann 192.0.2.2") is not None
 
 
+@pytest.mark.parametrize("typed", ["\x00", "\ud800", "x" * 100_000, "🦆", "a b\nc", ""])
+def test_take__subject_somebody_typed__is_counted_whatever_it_is(use: Use, typed: str) -> None:
+    use(logon=("member and address", 1, 300))
+    assert take("logon", typed) is not None
+    with pytest.raises(TooManyRequestsError):
+        take("logon", typed)
+    assert take("logon", typed + "y") is not None
+
+
 def test_take__policy_nobody_made__is_a_bug(use: Use) -> None:
     use()
     with pytest.raises(KeyError):
