@@ -22,14 +22,14 @@ from core.errors import (
     MethodNotAllowedError,
     Parameter,
     ProblemError,
-    UnauthenticatedError,
 )
 from core.filters import ResourceFilterSet
+from core.limits import take
+from core.limits.requests import address_of, admit
 from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
-from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
@@ -83,9 +83,7 @@ class ScopedViewSet(viewsets.ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = request.user
-        if not isinstance(principal, Principal):
-            raise UnauthenticatedError("the request carries no token")
+        principal = admit(request, self.surface)
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
@@ -151,6 +149,10 @@ class OpenViewSet(viewsets.ViewSet):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with scoped(None):
             return super().dispatch(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        take("open", address_of(request))
+        super().initial(request, *args, **kwargs)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         allow = ", ".join(self.allowed_methods)
