@@ -30,6 +30,7 @@ from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
+from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
