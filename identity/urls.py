@@ -4,10 +4,12 @@ from core.routing import Routes
 from identity.members.views import MemberViewSet
 from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
-from identity.tokens.views import TokenViewSet
+from identity.tokens.views import TokenRefreshViewSet, TokenRenewalViewSet, TokenViewSet
 
 routes: Routes = [
     ("tokens", TokenViewSet),
+    ("tokens", TokenRefreshViewSet),
+    ("tokens", TokenRenewalViewSet),
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),

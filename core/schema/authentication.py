@@ -12,6 +12,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """`Authorization: Bearer <access secret>`."""
 
     target_class = api_settings.user_settings["DEFAULT_AUTHENTICATION_CLASSES"][0]
+    match_subclasses = True
     name = "TokenAuth"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -19,5 +20,6 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "sqm_<public id>_<secret>",
-            "description": "The access secret of a token, such as the one that was shown when the token was created.",
+            "description": "The access secret of a token, such as the one that was shown when the token was created. "
+            "The refresh of a token takes its refresh secret instead.",
         }
