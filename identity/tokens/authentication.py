@@ -83,6 +83,8 @@ class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access secret>`."""
 
     kind = "access"
+    scheme = "TokenAuth"  # the name of this in the API docs
+    description = "The access secret of a token, such as the one that was shown when the token was created."
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -135,6 +137,8 @@ class RefreshAuthentication(TokenAuthentication):
     """`Authorization: Bearer <refresh secret>`, also one that was dropped: what comes of that is the operation's."""
 
     kind = "refresh"
+    scheme = "RefreshAuth"
+    description = "The refresh secret of a token. It opens nothing but the refresh of that token."
 
     @staticmethod
     def principal(secret: Secret, now: str) -> Principal:

@@ -14,10 +14,11 @@ from core.durations import parse_duration
 from core.errors import InvalidError, Parameter
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.listing import refuse_unknown
-from core.reading import find, missing, reader_of
+from core.reading import find, reader_of
 from core.references import find_owner
 from core.serializers import validated
 from core.views import ResourceViewSet, ScopedViewSet, enter_for_change
+from identity.members.services import organization_in_scope
 from identity.permissionsets.sets import Permissions
 from identity.tokens.authentication import RefreshAuthentication
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenType
@@ -41,7 +42,6 @@ from identity.tokens.services import (
 )
 
 MCP_TTL, LONGEST_MCP = "1h", dt.timedelta(hours=24)
-OWNERS = ("sub_org", "integration")  # the nouns of what has tokens
 
 
 class TokenFilterSet(ResourceFilterSet):
@@ -162,16 +162,20 @@ class TokenRenewalViewSet(ScopedViewSet):
     def renewed(self, request: Request, *, keep: bool) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         enter_for_change(Token)
-        identifier = self.kwargs["refresh_token_id"]
-        owner = find_owner(self.kwargs["owner_id"], OWNERS)
-        if owner is None:
-            raise missing(Token, identifier)
         with transaction.atomic():
-            token = find(Token, identifier, {"owner_id": owner.id}, lock=True)
+            token = find(Token, self.kwargs["refresh_token_id"], {"owner_id": self.owner_id()}, lock=True)
             refuse_revealing(token=token, by=self.principal)
             issued = renew_token(token=token, keep=keep)
             self.record(object_id=token.id)
         return self.json({"result": shown_once(issued)})
+
+    def owner_id(self) -> str | None:
+        """The id of the organization or the integration that the address names."""
+        identifier, organization = self.kwargs["owner_id"].lower(), organization_in_scope()
+        if identifier in (organization.id, organization.name):
+            return organization.id
+        owner = find_owner(identifier, ["integration"])
+        return owner.id if owner else None
 
 
 class TokenRefreshViewSet(ScopedViewSet):
@@ -179,6 +183,7 @@ class TokenRefreshViewSet(ScopedViewSet):
 
     resource = "tokens"
     noun = "token"
+    lookup_url_kwarg, lookup_value_converter = "refresh_token_id", "str"
     authentication_classes = [RefreshAuthentication]
     verbs = {"refresh": "refresh"}
     results = {"refresh": RefreshTokenSerializer}

@@ -18,7 +18,12 @@ from tests.contract.faces import Face, Operation, faces, operations
 from tests.contract.made import Made, absent_id, make
 
 OUTCOMES = {400: policy.INVALID, 401: policy.UNAUTHENTICATED, 403: policy.FORBIDDEN, 404: policy.ABSENT}
-NO_FACE_OF_ITS_OWN = {"IntegrationTokenViewSet": "IntegrationViewSet"}  # acts on objects of another resource
+NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "IntegrationTokenViewSet": "IntegrationViewSet",
+    "McpTokenViewSet": "TokenViewSet",
+    "TokenRefreshViewSet": "TokenViewSet",
+    "TokenRenewalViewSet": "TokenViewSet",
+}
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
 PLACES = {policy.INSIDE: HERE, policy.OUTSIDE: ELSEWHERE, policy.FOREIGN: HERE, policy.MISSING: HERE}
 

@@ -24,6 +24,12 @@ METHODS = ("get", "post", "put", "patch", "delete")
 DIFFERENCES: dict[str, dict[str, set[str]]] = {
     # A credential without a secret would be of no use.
     "CreateCredentialRequest": {"stricter": {"config"}},
+    # Tokens can be held to networks.
+    "CreateIntegrationTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateMcpTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateSynqlyIntegrationsTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateTokenRequest": {"extra": {"allowed_networks"}},
+    "ProvisionedTokenRequest": {"extra": {"allowed_networks"}},
     # Computed, so what an update says of it is ignored.
     "UpdateIntegrationRequest": {"looser": {"provider_fullname"}},
     # Details of operations come with the connector APIs.
