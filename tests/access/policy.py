@@ -27,7 +27,15 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "integrations": EVERY,
         "integration_points": READ,
         "tokens": {
-            "list", "get", "create", "create_integration", "delete", "reset", "rotate", "refresh", "remove_secondary",
+            "list",
+            "get",
+            "create",
+            "create_integration",
+            "delete",
+            "reset",
+            "rotate",
+            "refresh",
+            "remove_secondary",
         },
     },
     "connect-ui": CATALOG
