@@ -24,7 +24,7 @@ from identity.tokens.rights import OWN_SESSION, links_of
 from identity.tokens.secrets import public_id_of
 from organizations.models import is_blocked
 
-_UNUSABLE = "the access token is not valid: unknown, expired or deleted"
+_UNUSABLE = "the token is not valid: unknown, expired or deleted"
 _REFRESHING = Grant({"tokens": frozenset({"refresh"})})
 _TEN_MINUTES = 15  # characters of a time, and how exactly the last use of a token is noted
 

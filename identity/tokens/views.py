@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
@@ -184,10 +185,12 @@ class TokenRefreshViewSet(ScopedViewSet):
     resource = "tokens"
     noun = "token"
     lookup_url_kwarg, lookup_value_converter = "refresh_token_id", "str"
-    authentication_classes = [RefreshAuthentication]
     verbs = {"refresh": "refresh"}
     results = {"refresh": RefreshTokenSerializer}
     raises = {"refresh": (ReplacedSecretError, ReusedSecretError)}
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [RefreshAuthentication()] if self.action == "refresh" else super().get_authenticators()
 
     @action(detail=True, methods=["put"])
     def refresh(self, request: Request, **kwargs: str) -> HttpResponse:
