@@ -84,6 +84,9 @@ class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
         asked = validated(CreateSynqlyIntegrationsTokenRequestSerializer(data=data)).validated_data
         refuse_wider(principal=self.principal, permission_set=Permissions.ACCOUNT_MANAGER)
         with transaction.atomic():
+            parent = token_of(
+                principal=self.principal
+            )  # locked before the organization is, as wherever tokens are made
             account = find_own_account()
             spec = TokenSpec(
                 permission_set=Permissions.ACCOUNT_MANAGER,
@@ -92,6 +95,6 @@ class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
                 account_id=account.id,
                 networks=asked.get("allowed_networks"),
             )
-            issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
+            issued = issue_token(spec=spec, parent=parent)
             self.record(object_id=issued.token.id)
         return self.json({"result": {"account_id": account.id, "token": shown_once(issued)}})
