@@ -84,9 +84,7 @@ class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
         asked = validated(CreateSynqlyIntegrationsTokenRequestSerializer(data=data)).validated_data
         refuse_wider(principal=self.principal, permission_set=Permissions.ACCOUNT_MANAGER)
         with transaction.atomic():
-            parent = token_of(
-                principal=self.principal
-            )  # locked before the organization is, as wherever tokens are made
+            parent = token_of(principal=self.principal)  # locked before the organization, as wherever tokens are made
             account = find_own_account()
             spec = TokenSpec(
                 permission_set=Permissions.ACCOUNT_MANAGER,

@@ -105,7 +105,7 @@ class TokenAuthentication(BaseAuthentication):
         now = format_instant(dt.datetime.now(dt.UTC))
         self.refuse_unusable(secret, address, now)
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
-            Token._base_manager.filter(id=secret.token_id).update(used_at=now, used_from=address)
+            Token._base_manager.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
         return self.principal(secret, now), public_id
 
     def find(self, public_id: str, text: str) -> Secret:
