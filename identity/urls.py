@@ -6,10 +6,12 @@ from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
 from identity.sessions.views import LogonViewSet, SessionViewSet
 from identity.suborganizations.views import SubOrganizationViewSet
-from identity.tokens.views import TokenViewSet
+from identity.tokens.views import TokenRefreshViewSet, TokenRenewalViewSet, TokenViewSet
 
 routes: Routes = [
     ("tokens", TokenViewSet),
+    ("tokens", TokenRefreshViewSet),
+    ("tokens", TokenRenewalViewSet),
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),
