@@ -1,6 +1,7 @@
 """The identity app's addresses."""
 
 from core.routing import Routes
+from identity.sso.views import SsoMetadataViewSet, SsoViewSet
 from identity.tokens.views import TokenViewSet
 
-routes: Routes = [("tokens", TokenViewSet)]
+routes: Routes = [("tokens", TokenViewSet), ("auth/sso", SsoViewSet), ("auth", SsoMetadataViewSet)]

@@ -24,6 +24,7 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "identity/sso/services.py": "the place a secret is sealed for, which is no row",
     "organizations/services.py": "the key of the organization that is being made",
 }
 # Functions that import when they are called, and why.

@@ -61,12 +61,14 @@ REACHED = {
     "integrations": {"account", "label", "environment", "category"},
     "integration_points": {"category"},
     "tokens": {"account", "label", "environment"},
+    "idp": set(),
     "organizations": set(),
     "capabilities": set(),
     "meta": set(),
 }
 # What all accounts share is not changed by who reaches only some of them.
 SHARED = {
+    "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
@@ -99,6 +101,12 @@ RULES = {
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
     "DELETE /v1/tokens/{refresh_token_id}": Rule("tokens", "delete", "object"),
     "POST /v1/tokens/{account_id}/{integration_id}": Rule("tokens", "create_integration", "object", "integrations"),
+    "GET /v1/auth/meta": Rule("idp", "get", "whole"),
+    "GET /v1/auth/sso": Rule("idp", "get", "list"),
+    "POST /v1/auth/sso": Rule("idp", "create", "create"),
+    "GET /v1/auth/sso/{sso_id}": Rule("idp", "get", "object"),
+    "PUT /v1/auth/sso/{sso_id}": Rule("idp", "update", "object"),
+    "DELETE /v1/auth/sso/{sso_id}": Rule("idp", "delete", "object"),
     "GET /v1/accounts": Rule("accounts", "list", "list"),
     "POST /v1/accounts": Rule("accounts", "create", "create"),
     "GET /v1/accounts/{account_id}": Rule("accounts", "get", "object"),

@@ -26,6 +26,15 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "CreateCredentialRequest": {"stricter": {"config"}},
     # Computed, so what an update says of it is ignored.
     "UpdateIntegrationRequest": {"looser": {"provider_fullname"}},
+    # A configuration has a name like everything else, and an update may send back all that was read.
+    "CreateSsoRequest": {"extra": {"name"}},
+    "UpdateSsoRequest": {"extra": {"name", "created_at", "id", "identity_provider"}},
+    # Who may sign in; shown only where it was given.
+    **{
+        f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email"}}
+        for name in ("CreateSsoConfiguration", "UpdateSsoConfiguration", "IdPConfiguration")
+        for kind in ("Oidc", "Saml")
+    },
     # Details of operations come with the connector APIs.
     "ProviderOperations": {
         "missing": {
