@@ -134,6 +134,24 @@ class ScopedViewSet(viewsets.ViewSet):
         )
 
 
+class OpenViewSet(viewsets.ViewSet):
+    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
+
+    authentication_classes = []
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = AlwaysJson
+    parser_classes = [StrictJSONParser]
+    http_method_names = ["get", "post", "head"]
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with scoped(None):
+            return super().dispatch(request, *args, **kwargs)
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        allow = ", ".join(self.allowed_methods)
+        raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
+
+
 class ReadViewSet(ScopedViewSet):
     """list and get of one resource, through its read plan."""
 

@@ -17,6 +17,7 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign in",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.

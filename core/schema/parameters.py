@@ -56,6 +56,7 @@ HEADERS: dict[str, Schema] = {
         "description": 'On a full page, the address of the next one: `</v1/...>; rel="next"`.',
         "schema": {"type": "string"},
     },
+    "Location": {"description": "Where the browser goes.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}},
 }
 _CURSOR = "of the last object of the page before: the page starts after it, whatever the order."
@@ -76,7 +77,8 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
         found += [shared("Total")] * view.totals
     for name, schema in (operation.query or {}).items():
         rest = {key: value for key, value in schema.items() if key not in ("description", "required")}
-        found.append(_query(name, str(schema.get("description", "")), rest))
+        needed = {"required": True} if schema.get("required") else {}
+        found.append(_query(name, str(schema.get("description", "")), rest) | needed)
     if operation.shape == "get" and operation.has_tag:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:

@@ -14,14 +14,11 @@ from core.names import assign_name
 from core.serializers import ResourceSerializer, StrictSerializer
 from core.unions import UnionField
 from identity.sso.addresses import DomainField, ProviderUrlField
+from identity.sso.assertions import NAME_ID_FORMATS
 from identity.sso.certificates import CertificateField
 from identity.sso.models import OIDC, SAML, SsoConfiguration
 from identity.sso.services import refuse_taken_fullname, set_config
 
-EMAIL_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
-PERSISTENT_FORMAT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
-UNSPECIFIED_FORMAT = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
-NAME_ID_FORMATS = (EMAIL_FORMAT, PERSISTENT_FORMAT, UNSPECIFIED_FORMAT)
 PROVISIONING = ("none", "link", "create")
 
 

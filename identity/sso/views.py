@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from core.listing import refuse_unknown
 from core.views import ResourceViewSet, ScopedViewSet
 from identity.sso import places
+from identity.sso.assertions import NAME_ID_FORMATS
 from identity.sso.models import OIDC, SAML, SsoConfiguration
-from identity.sso.serializers import NAME_ID_FORMATS, SsoSerializer, SsoUserConfigurationSerializer
+from identity.sso.serializers import SsoSerializer, SsoUserConfigurationSerializer
 
 
 class SsoViewSet(ResourceViewSet):

@@ -141,8 +141,14 @@ RULES = {
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
 }
-# The docs, the probes, and the operator's metrics with a key of their own.
+# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
 OPEN_TO_ALL = (
+    "/v1/auth/exchange",
+    "/v1/auth/oidc/callback",
+    "/v1/auth/saml/acs",
+    "/v1/auth/saml/metadata",
+    "/v1/auth/saml/metadata/<str:sso_id>",
+    "/v1/auth/sso/<str:sso_id>/start",
     "/docs",
     "/livez",
     "/metrics",

@@ -89,11 +89,11 @@ def _walk(patterns: Sequence[URLPattern | URLResolver], prefix: str = "") -> Ite
 
 @functools.cache
 def operations() -> tuple[Operation, ...]:
-    """Every operation of every viewset."""
+    """Every operation of every viewset that asks for a token."""
     return tuple(
         Operation(method.upper(), route, view.cls, action)
         for route, view in _walk(get_resolver().url_patterns)
-        if hasattr(view, "actions")
+        if is_guarded(view)
         for method, action in view.actions.items()
         if method != "head"
     )
@@ -101,8 +101,12 @@ def operations() -> tuple[Operation, ...]:
 
 @functools.cache
 def other_routes() -> tuple[str, ...]:
-    """Addresses that no viewset serves, such as the metrics."""
-    return tuple(route for route, view in _walk(get_resolver().url_patterns) if not hasattr(view, "actions"))
+    """Addresses that ask for no token, such as the metrics."""
+    return tuple(route for route, view in _walk(get_resolver().url_patterns) if not is_guarded(view))
+
+
+def is_guarded(view: Any) -> bool:
+    return hasattr(view, "actions") and issubclass(view.cls, ScopedViewSet)
 
 
 @functools.cache

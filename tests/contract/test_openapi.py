@@ -20,6 +20,9 @@ from core.schema.problems import kinds
 
 CONTRACT = settings.BASE_DIR.parent / "shared" / "contract"
 METHODS = ("get", "post", "put", "patch", "delete")
+# Operations that the contract has not: those that a browser and an identity provider call to sign somebody in.
+BEYOND = {"auth_start_sso", "auth_finish_oidc", "auth_finish_saml", "auth_exchange_code", "auth_saml_metadata",
+          "auth_saml_metadata_of"}  # fmt: skip
 # Where the contract and this API differ on purpose: members it has not, members required beyond or below it.
 DIFFERENCES: dict[str, dict[str, set[str]]] = {
     # A credential without a secret would be of no use.
@@ -94,7 +97,7 @@ def test_schema__generated__warns_of_nothing_and_is_valid(generated: dict[str, A
 def test_operations__each__is_the_contracts(document: dict[str, Any], contract: dict[str, Any]) -> None:
     known = {(f"{o['group']}_{o['operation']}", o["method"], o["path"]) for o in contract["operations"]}
     ours = {(operation["operationId"], method, path) for method, path, operation in operations_of(document)}
-    assert ours - known == set()
+    assert {each for each in ours - known if each[0] not in BEYOND} == set()
 
 
 def test_operations__answers_and_bodies__have_the_contracts_components(
@@ -103,6 +106,8 @@ def test_operations__answers_and_bodies__have_the_contracts_components(
     by_id = {f"{o['group']}_{o['operation']}": o for o in contract["operations"]}
     wrong = {}
     for _, _, operation in operations_of(document):
+        if operation["operationId"] in BEYOND:
+            continue
         expected = by_id[operation["operationId"]]["response"]
         if expected not in contract["models"]:
             continue
@@ -174,7 +179,7 @@ def test_operations__each__are_described_with_examples_and_errors(document: dict
         contents.append(operation.get("requestBody", {}).get("content", {}))
         shown = [media for content in contents for media in content.values()]
         assert all("example" in media or "examples" in media for media in shown), name
-        assert shown or method in ("DELETE", "PUT"), name
+        assert shown or method in ("DELETE", "PUT") or "303" in operation["responses"], name
         assert {"400", "500", "503"} <= set(operation["responses"]), name
         assert ("security" in operation) == ({"401", "402", "403"} <= set(operation["responses"])), name
         assert ("requestBody" in operation) == ({"413", "415"} <= set(operation["responses"])), name
