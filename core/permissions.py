@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from core.tenancy import Scope
+from core.tenancy import EVERYTHING, Narrowing, Scope
 
 Grants = Mapping[str, frozenset[str]]  # resource -> verbs; resource "all" and verb "*" stand for every one
 READ_VERBS = frozenset({"list", "get", "lookup", "list_account", "list_events", "list_history", "timeseries",
@@ -14,18 +14,40 @@ READ_VERBS = frozenset({"list", "get", "lookup", "list_account", "list_events", 
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """Verbs, and the part of the organization in which they hold."""
+
+    verbs: Grants
+    narrowing: Narrowing = EVERYTHING
+
+
+Link = tuple[Grant, ...]  # such as the roles of a member: one of them must allow
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever a token stands for. Every one of `grants` must allow a verb: rights only ever shrink."""
+    """Whoever a token stands for. Every one of `links` must allow a verb: rights only ever shrink."""
 
     token_id: str
-    scope: Scope
-    grants: Sequence[Grants]
+    organization_id: str
+    links: Sequence[Link]
     surface: Literal["management", "connectors", "mcp"] = "management"
     member_id: str = ""
     is_authenticated: bool = True  # what Django asks of a user
 
     def allows(self, resource: str, verb: str) -> bool:
-        return all(allows(grants, resource, verb) for grants in self.grants)
+        return self.scope_for(resource, verb) is not None
+
+    def scope_for(self, resource: str, verb: str) -> Scope | None:
+        """Where the verb is allowed; None where it is not."""
+        groups = []
+        for link in self.links:
+            group = tuple(dict.fromkeys(g.narrowing for g in link if allows(g.verbs, resource, verb)))
+            if not group:
+                return None
+            if all(group):
+                groups.append(group)
+        return Scope(self.organization_id, tuple(groups))
 
 
 def allows(grants: Grants, resource: str, verb: str) -> bool:

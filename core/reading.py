@@ -52,7 +52,7 @@ class Reader:
             slotted, equal = self._slotted(fixed)
             return self.plan.selecting(self.rows_in(slotted, {**equal, column: self._slot("identifier", column)}))
 
-        if scope.narrowing:
+        if scope.groups:
             rows = self.plan.rows(self.rows_in(scope, {**fixed, column: identifier}))
         else:
             statement = prepared((self.plan, "one", column, *fixed), build)
@@ -70,7 +70,7 @@ class Reader:
         scope = current_scope()
         order = complete(asked.order, default="name", unique=unique)
         key = self._key_of(asked.start_after, order, scope, fixed) if asked.start_after else None
-        if scope.narrowing or asked.filters:
+        if scope.groups or asked.filters:
             queryset = apply_filters(self.rows_in(scope, fixed), filterset, list(asked.filters))
             rows = Prepared(self._ordered(queryset, order, key, asked.limit)).rows()
             return self.plan.encode(rows)
@@ -125,7 +125,7 @@ class Reader:
         def keys(scope: Scope, equal: Fixed, value: Any) -> QuerySet[Any, Any]:
             return self.rows_in(scope, {**equal, column: value}).values_list(*paths)[:2]
 
-        if scope.narrowing:
+        if scope.groups:
             return Prepared(keys(scope, fixed, cursor)).rows()
         slot = self._slot("cursor", column)
         statement = prepared((self.plan, "key", column, *paths, *fixed), lambda: keys(*self._slotted(fixed), slot))

@@ -55,9 +55,9 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
     """A resource on the wire.
 
     `Meta.fields` is the representation in the contract's order. Of these, `Meta.read_only` are set by the
-    server, `Meta.fixed` can be set at creation only, `Meta.optional` may be absent, `Meta.kept` are always shown
-    and stay as they are when an update leaves them out. `Meta.create_only` are members of the create body alone,
-    `Meta.expanded` are filled by `expand`.
+    server, `Meta.fixed` can be set at creation only, `Meta.update_only` only later, `Meta.optional` may be absent,
+    `Meta.kept` are always shown and stay as they are when an update leaves them out. `Meta.create_only` are members
+    of the create body alone, `Meta.expanded` are filled by `expand`.
     """
 
     mode: ClassVar[Mode] = "read"
@@ -80,6 +80,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         optional: ClassVar[tuple[str, ...]] = ()
         kept: ClassVar[tuple[str, ...]] = ()
         create_only: ClassVar[tuple[str, ...]] = ()
+        update_only: ClassVar[tuple[str, ...]] = ()
         expanded: ClassVar[tuple[str, ...]] = ()
         validators: ClassVar[tuple[Any, ...]] = ()  # DRF would look for some on every use; core.names checks names
 
@@ -111,7 +112,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
             for name in meta.create_only:
                 fields.pop(name, None)
         if mode == "create":
-            fields = {n: f for n, f in fields.items() if n not in (*meta.read_only, *meta.expanded)}
+            fields = {n: f for n, f in fields.items() if n not in (*meta.read_only, *meta.update_only, *meta.expanded)}
             for name in ("name", "fullname"):
                 fields[name].required = False
         for name, field in fields.items():

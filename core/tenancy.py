@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any, ClassVar, Self, TypeVar
@@ -22,35 +24,24 @@ class NoScopeError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The part of an organization that a principal may touch. `None` leaves a dimension open.
+    """A part of an organization. `None` leaves a dimension open; what is given must all pass.
 
-    `labels` is a list of sets: an account passes when it carries a label of every set.
+    An account passes `labels` when it carries one of them. `organizations` are the ids of the organization
+    itself and of those below it.
     """
 
+    organizations: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
     environments: frozenset[str] | None = None
     categories: frozenset[str] | None = None
-    labels: tuple[frozenset[str], ...] = ()
+    labels: frozenset[str] | None = None
 
     def __bool__(self) -> bool:
         return self != EVERYTHING
 
     def reaches_accounts(self) -> bool:
         """Whether only some of the accounts pass."""
-        return self.accounts is not None or self.environments is not None or bool(self.labels)
-
-    def and_also(self, other: Narrowing) -> Narrowing:
-        """What passes both."""
-
-        def both(a: frozenset[str] | None, b: frozenset[str] | None) -> frozenset[str] | None:
-            return b if a is None else a if b is None else a & b
-
-        return Narrowing(
-            accounts=both(self.accounts, other.accounts),
-            environments=both(self.environments, other.environments),
-            categories=both(self.categories, other.categories),
-            labels=tuple(dict.fromkeys(self.labels + other.labels)),
-        )
+        return not (self.accounts is None and self.environments is None and self.labels is None)
 
 
 EVERYTHING = Narrowing()
@@ -58,10 +49,21 @@ EVERYTHING = Narrowing()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
-    """One organization, narrowed or not. `organization_id` is None only for code that says why it is unscoped."""
+    """One organization, or a part of it: of each group, one narrowing at least must pass.
+
+    `organization_id` is None only for code that says why it is unscoped.
+    """
 
     organization_id: Any
-    narrowing: Narrowing = EVERYTHING
+    groups: tuple[tuple[Narrowing, ...], ...] = ()
+
+    def reaches_accounts(self) -> bool:
+        """Whether only some of the accounts pass."""
+        return any(all(narrowing.reaches_accounts() for narrowing in group) for group in self.groups)
+
+    def reaches_category(self, category: str) -> bool:
+        """Whether integrations of a category may pass."""
+        return all(any(n.categories is None or category in n.categories for n in group) for group in self.groups)
 
 
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
@@ -94,8 +96,18 @@ def unscoped(why: str) -> Iterator[None]:
         yield
 
 
-def may_change(model: type[TenantModel], narrowing: Narrowing) -> bool:
-    """Whether a narrowed principal may change rows of a table: not what is shared beyond its part."""
+def scope_for_change(model: type[TenantModel], scope: Scope) -> Scope | None:
+    """The part of a scope in which rows of a table may be changed; None when there is none.
+
+    What is shared beyond a narrowing's part is not changed by way of it.
+    """
+    if not scope.groups:
+        return scope
+    groups = tuple(tuple(n for n in group if _is_within(model, n)) for group in scope.groups)
+    return Scope(scope.organization_id, groups) if all(groups) else None
+
+
+def _is_within(model: type[TenantModel], narrowing: Narrowing) -> bool:
     if narrowing.categories is not None and "categories" not in model.narrowed_by:
         return False
     return not narrowing.reaches_accounts() or model.account_column is not None or "accounts" in model.narrowed_by
@@ -111,20 +123,31 @@ def condition(model: type[models.Model], scope: Scope) -> Q:
     if scope.organization_id is None:
         return Q()
     q = Q(**{getattr(model, "tenant_column", "organization_id"): scope.organization_id})
-    narrowing, paths = scope.narrowing, getattr(model, "narrowed_by", {})
-    if not narrowing:
-        return q
+    for group in scope.groups:
+        parts = [_part(model, scope.organization_id, narrowing) for narrowing in group]
+        if all(parts):  # a table that one of them leaves whole is whole
+            q &= functools.reduce(operator.or_, parts)
+    return q
+
+
+def _part(model: type[models.Model], organization_id: Any, narrowing: Narrowing) -> Q:
+    """The rows of a tenant table that pass a narrowing; no condition when all do."""
+    q, paths = Q(), getattr(model, "narrowed_by", {})
+    if narrowing.organizations is not None and "organizations" not in paths:
+        q = Q() if organization_id in narrowing.organizations else Q(pk__in=[])
     if (column := getattr(model, "account_column", None)) is not None and narrowing.reaches_accounts():
         accounts = apps.get_model(settings.ACCOUNT_MODEL)
-        q &= Q(**{f"{column}__in": accounts._base_manager.filter(condition(accounts, scope)).values("pk")})
-    for dimension in ("accounts", "environments", "categories"):
+        reached = accounts._base_manager.filter(condition(accounts, Scope(organization_id, ((narrowing,),))))
+        q &= Q(**{f"{column}__in": reached.values("pk")})
+    for dimension in ("organizations", "accounts", "environments", "categories"):
         allowed, path = getattr(narrowing, dimension), paths.get(dimension)
         if allowed is not None and path is not None:
             q &= Q(**{f"{path}__in": sorted(allowed)})
-    if "labels" in paths:
-        for labels in narrowing.labels:
-            carrying = model._base_manager.filter(**{f"{paths['labels']}__in": sorted(labels)})
-            q &= Q(pk__in=carrying.values("pk"))
+    if narrowing.labels is not None and "labels" in paths:
+        carrying = model._base_manager.filter(
+            organization_id=organization_id, **{f"{paths['labels']}__in": sorted(narrowing.labels)}
+        )
+        q &= Q(pk__in=carrying.values("pk"))
     return q
 
 

@@ -33,7 +33,7 @@ from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import enter, may_change, scoped
+from core.tenancy import Scope, current_scope, enter, scope_for_change, scoped
 
 VERBS = {
     "list": "list",
@@ -90,10 +90,15 @@ class ScopedViewSet(viewsets.ViewSet):
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
         self.principal = principal
-        if principal.surface != self.surface or not principal.allows(self.resource, self.verb):
+        scope = self.scope_of(principal) if principal.surface == self.surface else None
+        if scope is None:
             self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
             raise refused
-        enter(principal.scope)
+        enter(scope)
+
+    def scope_of(self, principal: Principal) -> Scope | None:
+        """Where a principal may do this; None where it may not."""
+        return principal.scope_for(self.resource, self.verb)
 
     def get_parsers(self) -> list[BaseParser]:
         """A JSON Patch is a body of PATCH only."""
@@ -113,7 +118,7 @@ class ScopedViewSet(viewsets.ViewSet):
                 verb=self.verb,
                 object_id=object_id,
                 token_id=self.principal.token_id,
-                organization_id=self.principal.scope.organization_id,
+                organization_id=self.principal.organization_id,
                 outcome="done" if outcome is None else outcome.slug,
             )
         )
@@ -298,12 +303,14 @@ class ResourceViewSet(ReadViewSet):
 
     def refuse_shared(self) -> None:
         """What all accounts share is not for those to change who may touch some accounts only."""
-        if not may_change(self.reader.model, self.principal.scope.narrowing):
+        scope = scope_for_change(self.reader.model, current_scope())
+        if scope is None:
             raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
+        enter(scope)
 
     def refuse_outside(self, instance: Any) -> None:
         """Undoes a change that would put the object where its author cannot reach."""
-        if self.principal.scope.narrowing and not self.reader.model.objects.filter(pk=instance.pk).exists():
+        if current_scope().groups and not self.reader.model.objects.filter(pk=instance.pk).exists():
             raise ForbiddenError("the object would lie outside the part of the organization that the token is good for")
 
     @staticmethod

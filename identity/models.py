@@ -1,6 +1,19 @@
 """The identity app's tables, in reading order."""
 
+from identity.members.models import Member, MemberRole
+from identity.roles.models import Role
 from identity.sso.models import SsoAssertion, SsoAttempt, SsoCode, SsoConfiguration, SsoLink
 from identity.tokens.models import Token, TokenSecret
 
-__all__ = ["SsoAssertion", "SsoAttempt", "SsoCode", "SsoConfiguration", "SsoLink", "Token", "TokenSecret"]
+__all__ = [
+    "Member",
+    "MemberRole",
+    "Role",
+    "SsoAssertion",
+    "SsoAttempt",
+    "SsoCode",
+    "SsoConfiguration",
+    "SsoLink",
+    "Token",
+    "TokenSecret",
+]

@@ -1,12 +1,18 @@
 """The identity app's addresses."""
 
 from core.routing import Routes
+from identity.members.views import MemberViewSet
+from identity.permissionsets.views import PermissionSetViewSet
+from identity.roles.views import RoleViewSet
 from identity.sso.sign_on import SignOnViewSet
 from identity.sso.views import SsoMetadataViewSet, SsoViewSet
 from identity.tokens.views import TokenViewSet
 
 routes: Routes = [
     ("tokens", TokenViewSet),
+    ("members", MemberViewSet),
+    ("roles", RoleViewSet),
+    ("permissionsets", PermissionSetViewSet),
     ("auth/sso", SsoViewSet),
     ("auth", SsoMetadataViewSet),
     ("auth", SignOnViewSet),

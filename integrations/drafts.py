@@ -112,7 +112,7 @@ def refuse_malformed(member: CredentialMember, pointer: str) -> None:
 
 def refuse_lifting(provider: Provider, pointer: str) -> None:
     """A point's credential serves every account, so no account may choose the address that it is sent to."""
-    if current_scope().narrowing.reaches_accounts() and not provider.has_fixed_address:
+    if current_scope().reaches_accounts() and not provider.has_fixed_address:
         raise ForbiddenError(
             "the integration point's credential cannot be sent to an address that an account chooses",
             at=Parameter("body", pointer),

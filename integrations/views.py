@@ -19,6 +19,7 @@ from core.models import Resource
 from core.problems import build_problem
 from core.reading import find, reader_of
 from core.serializers import in_mode, validated
+from core.tenancy import current_scope
 from core.views import ResourceViewSet, ScopedViewSet
 from credentials.serializers import CredentialSerializer
 from identity.tokens.models import Surface, TokenOwnerType
@@ -190,8 +191,7 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         return self.verified(draft, open_values(integration=integration), integration.id)
 
     def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
-        categories = self.principal.scope.narrowing.categories
-        if categories is not None and draft.provider.connector_id not in categories:
+        if not current_scope().reaches_category(draft.provider.connector_id):
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
         self.record(object_id=integration_id)
         return self.json(self.messages(verify_draft(draft=draft, values=values)))

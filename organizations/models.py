@@ -38,6 +38,7 @@ class Organization(Timed):
     id = IdColumn(primary_key=True, default=new_id)
     name = TextColumn(max_length=255, unique=True)
     fullname = TextColumn(max_length=255)
+    parent_id = IdColumn(null=True, default=None)  # the root organization it was made by
     refresh_token_id = IdColumn(null=True)
     organization_type = TextColumn(max_length=16, choices=OrganizationType.choices, default=OrganizationType.STANDARD)
     contact = TextColumn(max_length=255, null=True, default=None)
@@ -46,6 +47,9 @@ class Organization(Timed):
     options = JsonColumn(null=True, default=None)
     state = TextColumn(max_length=16, choices=OrganizationState.choices, null=True, default=None)
     end_date = TextColumn(max_length=10, null=True, default=None)
+
+    class Meta:
+        indexes = [models.Index(fields=["parent_id", "name"], name="organization_by_parent")]
 
     def __str__(self) -> str:
         return f"organization {self.name} ({self.id})"

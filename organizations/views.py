@@ -15,4 +15,4 @@ class OrganizationViewSet(ResourceViewSet):
     singleton = True
 
     def identifier(self) -> str:
-        return str(self.principal.scope.organization_id)
+        return str(self.principal.organization_id)

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import orjson
 from django.test import Client
 
+import identity.services
 from core.tenancy import Scope, scoped
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Surface
 from identity.tokens.services import TokenSpec, issue_token
 from organizations.models import OrganizationType
-from organizations.services import create_organization
 
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -91,11 +91,7 @@ class Api:
         return self.request("DELETE", path, query=query, headers=headers)
 
 
-def open_organization(name: str) -> Api:
+def open_organization(name: str, organization_type: OrganizationType = OrganizationType.STANDARD) -> Api:
     """A new organization and its administrator, as `manage.py bootstrap` makes them."""
-    organization = create_organization(name=name, fullname=name.title(), organization_type=OrganizationType.STANDARD)
-    administrator = Api(organization.id).issue(ttl="8760h")
-    with scoped(administrator.scope):
-        organization.refresh_token_id = administrator.token_id
-        organization.save(update_fields=["refresh_token_id"])
-    return administrator
+    opened = identity.services.open_organization(name=name, fullname=name.title(), organization_type=organization_type)
+    return Api(opened.organization.id, opened.issued.secrets["access"], opened.issued.token.id)

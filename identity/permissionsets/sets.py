@@ -67,3 +67,19 @@ PERMISSION_SETS: dict[str, Grants] = {
     Permissions.MCP_INTEGRATIONS_USE_ONLY: {},
     Permissions.MCP_MANAGEMENT: {},
 }
+
+# Integrations with their tokens and credentials are what an account has: a set that acts on them can be held to some.
+RESTRICTABLE: dict[str, tuple[str, ...]] = {
+    name: () if name == Permissions.MEMBER else ("accounts", "integrations") for name in PERMISSION_SETS
+}
+DESCRIPTIONS: dict[str, str] = {
+    Permissions.ADMINISTRATOR: "Everything.",
+    Permissions.VIEWER: "Reading everything but secrets.",
+    Permissions.MEMBER: "Logging on, the own profile, and the status of integrations.",
+    Permissions.ACCOUNT_MANAGER: "Accounts with their integrations, credentials and tokens.",
+    Permissions.CONNECT_UI: "Creating, verifying, reading and deleting the integrations and credentials of accounts.",
+    Permissions.TOKEN_ISSUER: "Tokens for integrations, and nothing else.",
+    Permissions.ACCOUNT_PROVISIONER: "Creating accounts, each with a token.",
+    Permissions.MCP_INTEGRATIONS_USE_ONLY: "Using the integrations of an account over MCP.",
+    Permissions.MCP_MANAGEMENT: "The management API over MCP.",
+}

@@ -5,30 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from core.columns import new_id
+from identity.members.models import SHUT_OUT, Member, MemberType
+from identity.members.services import MemberSpec, create_member
 from identity.sso.identities import Identity, SignInRefusedError
-from identity.sso.members import create_member, find_member
 from identity.sso.models import SAML, SsoConfiguration, SsoLink
 
 
-def admit(*, sso: SsoConfiguration, identity: Identity) -> str:
-    """The id of the member who signs in: by the provider's subject first, else by the verified e-mail address."""
+def admit(*, sso: SsoConfiguration, identity: Identity) -> Member:
+    """The member who signs in: by the provider's subject first, else by the verified e-mail address."""
     config = sso.identity_provider
     _refuse_foreign_domain(config, identity)
     known = {"sso": sso, "issuer": identity.issuer, "subject": identity.subject}
-    link: SsoLink | None = SsoLink.objects.filter(**known).first()
-    if link is not None:
-        return link.member_id
+    link: SsoLink | None = SsoLink.objects.select_related("member").filter(**known).first()
+    member = link.member if link else _find_or_create(config, identity)
+    if member.state in SHUT_OUT:
+        raise SignInRefusedError(f"the member is {member.state}")
+    if link is None:
+        SsoLink.in_scope(id=new_id(), member=member, **known).save(force_insert=True)
+    return member
+
+
+def _find_or_create(config: dict[str, Any], identity: Identity) -> Member:
+    """The person whose address the identity has; a new one, with the role `member`, where that is configured."""
     provisioning = config.get("provisioning", "link")
     if provisioning == "none":
         raise SignInRefusedError("nobody here is linked to this user of the identity provider, and no link is made")
     email = _verified_email(config, identity)
-    member_id = find_member(email)
-    if member_id is None and provisioning == "create":
-        member_id = create_member(email=email, fullname=identity.fullname)
-    if member_id is None:
+    member: Member | None = Member.objects.filter(name=email, type=MemberType.PERSONAL).first()
+    if member is not None:
+        return member
+    if provisioning != "create":
         raise SignInRefusedError(f"no member of the organization has the e-mail address {email}")
-    SsoLink.in_scope(id=new_id(), member_id=member_id, **known).save(force_insert=True)
-    return member_id
+    member = create_member(spec=MemberSpec(name=email, fullname=identity.fullname), by=None)
+    member.pin_expires = member.expires  # there is no password that could grow old
+    member.save(update_fields=["pin_expires"])
+    return member
 
 
 def _refuse_foreign_domain(config: dict[str, Any], identity: Identity) -> None:

@@ -14,6 +14,7 @@ from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.errors import NotFoundError, OrganizationDisabledError
 from core.tenancy import Scope, enter, unscoped
+from identity.members.models import Member
 from identity.sso.identities import SignInLostError, SignInRefusedError
 from identity.sso.models import SsoAssertion, SsoAttempt, SsoCode, SsoConfiguration
 from identity.sso.oidc import Proofs, challenge_of
@@ -129,13 +130,13 @@ def refuse_replayed(*, sso: SsoConfiguration, assertion_id: str, good_until: dt.
         raise SignInRefusedError("the assertion of the identity provider was used before") from error
 
 
-def make_code(*, attempt: SsoAttempt, member_id: str) -> str:
+def make_code(*, attempt: SsoAttempt, member: Member) -> str:
     """A code that whoever began the sign-in exchanges for a session."""
     code = new_secret()
     SsoCode.in_scope(
         code_hash=_hash("code", code).hex(),
         sso=attempt.sso,
-        member_id=member_id,
+        member=member,
         challenge=attempt.challenge,
         expires=dt.datetime.now(dt.UTC) + CODE_LIVES,
     ).save(force_insert=True)
@@ -150,7 +151,7 @@ def take_code(*, code: str, verifier: str) -> SsoCode:
             challenge=challenge_of(verifier),
             expires__gt=dt.datetime.now(dt.UTC),
         )
-        row: SsoCode | None = rows.select_related("sso", "organization").first()
+        row: SsoCode | None = rows.select_related("member", "organization").first()
         if row is None or not rows.delete()[0]:
             raise SignInLostError("the code is not good for this verifier, was used before, or has run out")
     _enter(row.organization)

@@ -8,6 +8,7 @@ from django.db import models
 from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn, new_id
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
+from identity.members.models import Member
 
 OIDC, SAML = "oidc", "saml"
 
@@ -79,7 +80,7 @@ class SsoLink(TenantModel):
     sso = models.ForeignKey(SsoConfiguration, models.CASCADE, related_name="+")
     issuer = TextColumn(max_length=2048)
     subject = TextColumn(max_length=255)
-    member_id = IdColumn()
+    member = models.ForeignKey(Member, models.CASCADE, related_name="+")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sso", "issuer", "subject"], name="sso_subject_once")]
@@ -94,7 +95,7 @@ class SsoCode(TenantModel):
     code_hash = TextColumn(max_length=64, primary_key=True)
     organization = models.ForeignKey(settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", editable=False)
     sso = models.ForeignKey(SsoConfiguration, models.CASCADE, related_name="+")
-    member_id = IdColumn()
+    member = models.ForeignKey(Member, models.CASCADE, related_name="+")
     challenge = TextColumn(max_length=43)
     expires = InstantColumn()
 

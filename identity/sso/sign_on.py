@@ -158,9 +158,9 @@ class SignOnViewSet(OpenViewSet):
         try:
             identity = identify()
             with transaction.atomic():
-                member_id = admit(sso=attempt.sso, identity=identity)
-                code = make_code(attempt=attempt, member_id=member_id)
-                record(attempt, "done", member_id)
+                member = admit(sso=attempt.sso, identity=identity)
+                code = make_code(attempt=attempt, member=member)
+                record(attempt, "done", member.id)
         except ProblemError as error:
             record(attempt, error.slug)
             raise
@@ -183,7 +183,7 @@ class SignOnViewSet(OpenViewSet):
                 at=Parameter("body", "/code_verifier"),
             )
         row = take_code(code=asked["code"], verifier=asked["code_verifier"])
-        content = orjson.dumps(open_session_of(row.member_id))
+        content = orjson.dumps(open_session_of(row.member))
         return HttpResponse(content, content_type="application/json")
 
     @action(detail=False, methods=["get"], url_path="saml/metadata")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import functools
+import ipaddress
 from typing import Any
 
+import orjson
 from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -12,34 +16,76 @@ from rest_framework.request import Request
 from core.columns import IdColumn, InstantColumn, TextColumn, format_instant
 from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, UnauthenticatedError
+from core.network import client_address
 from core.permissions import Principal
 from core.plan import WireText
 from core.prepared import Slot, prepared
-from core.tenancy import Scope
+from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT
 from identity.tokens.models import TokenSecret
-from identity.tokens.rights import rights_of
+from identity.tokens.rights import OWN_SESSION, links_of
 from identity.tokens.secrets import public_id_of
 from organizations.models import is_blocked
 
 _UNUSABLE = "the access token is not valid: unknown, expired or deleted"
+_TEN_MINUTES = 15  # characters of a time, and how exactly the last use of a secret is noted
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Secret:
+    """What one query tells of a secret, its token, its member and its organization. Times are the wire's text."""
+
+    digest: bytes
+    slot: str
+    expires: str
+    used_at: str | None
+    token_id: str
+    organization_id: str
+    surface: Any
+    grants: str
+    networks: str
+    state: str | None
+    end_date: str | None
+    member_id: str | None
+    member_grants: str | None
+    member_state: str | None
+    member_expires: str | None
+    pin_expires: str | None
+
+    def must_change_password(self, now: str) -> bool:
+        """Whether the token's member may do nothing else first."""
+        if self.member_expires is None or self.pin_expires is None:
+            return False
+        return self.member_state in MUST_CHANGE_PASSWORD or now >= min(self.member_expires, self.pin_expires)
 
 
 def _secret_row() -> QuerySet[Any, Any]:
-    return TokenSecret._base_manager.filter(public_id=Slot("public_id", TextColumn()), kind="access").values_list(
+    by_text = TokenSecret._base_manager.filter(
+        public_id=Slot("public_id", TextColumn()), kind=Slot("kind", TextColumn())
+    )
+    return by_text.values_list(
         "digest",
+        "slot",
         WireText("expires", InstantColumn),
+        WireText("used_at", InstantColumn),
         WireText("token_id", IdColumn),
         WireText("organization_id", IdColumn),
-        WireText("token__member_id", IdColumn),
         "token__surface",
         "token__grants",
+        "token__networks",
         "organization__state",
         "organization__end_date",
+        WireText("token__member_id", IdColumn),
+        "token__member__grants",
+        "token__member__state",
+        WireText("token__member__expires", InstantColumn),
+        WireText("token__member__pin_expires", InstantColumn),
     )
 
 
 class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access secret>`."""
+
+    kind = "access"
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -54,25 +100,45 @@ class TokenAuthentication(BaseAuthentication):
         public_id = public_id_of(text.strip())
         if public_id is None:
             raise UnauthenticatedError(_UNUSABLE)
-        return self.principal(public_id, text.strip()), None
+        secret = self.find(public_id, text.strip())
+        address = client_address(request._request)
+        now = format_instant(dt.datetime.now(dt.UTC))
+        self.refuse_unusable(secret, address, now)
+        if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
+            TokenSecret._base_manager.filter(public_id=public_id).update(used_at=now, used_from=address)
+        return self.principal(secret, now), None
 
-    @staticmethod
-    def principal(public_id: str, text: str) -> Principal:
-        rows = prepared("token", _secret_row).rows(public_id=public_id)
+    def find(self, public_id: str, text: str) -> Secret:
+        """The secret with this text, whatever has become of it."""
+        rows = prepared("token", _secret_row).rows(public_id=public_id, kind=self.kind)
         digest = keyed_hash(text)
         if not rows or not same(bytes(rows[0][0]), digest):
             raise UnauthenticatedError(_UNUSABLE)
-        _, expires, token_id, organization_id, member_id, surface, grants, state, end_date = rows[0]
-        now = format_instant(dt.datetime.now(dt.UTC))
-        if expires <= now:
+        return Secret(*rows[0])
+
+    def refuse_unusable(self, secret: Secret, address: str, now: str) -> None:
+        """Raises for what has ended, and for whoever asks from elsewhere than the token allows."""
+        if secret.expires <= now or secret.member_state in SHUT_OUT:
             raise UnauthenticatedError(_UNUSABLE)
-        if is_blocked(state, end_date, now[:10]):
+        if secret.networks != "[]" and not _are_around(secret.networks, address):
+            raise UnauthenticatedError("the access token is not good for this address")
+        if is_blocked(secret.state, secret.end_date, now[:10]):
             raise OrganizationDisabledError("the organization is disabled")
-        sets, narrowing = rights_of(grants)
-        return Principal(
-            token_id=token_id,
-            scope=Scope(organization_id, narrowing),
-            grants=sets,
-            surface=surface,
-            member_id=member_id or "",
-        )
+
+    @staticmethod
+    def principal(secret: Secret, now: str) -> Principal:
+        links = links_of(secret.grants, secret.member_grants)
+        if secret.must_change_password(now):
+            links = (*links, (OWN_SESSION,))
+        return Principal(secret.token_id, secret.organization_id, links, secret.surface, secret.member_id or "")
+
+
+@functools.lru_cache(maxsize=4096)
+def _are_around(networks: str, address: str) -> bool:
+    """Whether every list of a token's `networks` column holds the address."""
+    try:
+        asked = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # a socket file has none
+        return False
+    asked = getattr(asked, "ipv4_mapped", None) or asked
+    return all(any(asked in ipaddress.ip_network(each) for each in link) for link in orjson.loads(networks))

@@ -8,6 +8,7 @@ from django.db import models
 from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
+from identity.members.models import Member
 
 
 class TokenOwnerType(models.TextChoices):
@@ -32,9 +33,11 @@ class Surface(models.TextChoices):
 class Token(Resource):
     """A token: a primary and sometimes a secondary pair of an access and a refresh secret.
 
-    `grants` is the chain of rights from this token to the first of its line, each a permission set and
-    resources; a request must pass all of them, so a token never exceeds its parent. `pairs` is what is
-    shown of the secrets: public ids and times.
+    `grants` is the chain of links from this token to the first of its line, each a list of permission sets
+    with resources; a request must pass one of each link, so a token never exceeds its parent. A member's own
+    token has no link: it passes what the member's roles grant when it is used, as do all derived from it.
+    `networks` is the chain of lists of networks (CIDR) to ask from, all of which must hold the caller.
+    `pairs` is what is shown of the secrets: public ids and times.
     """
 
     resource_type = "token"
@@ -44,13 +47,14 @@ class Token(Resource):
     owner_type = TextColumn(max_length=16, choices=TokenOwnerType.choices)
     owner_id = IdColumn()
     account_id = IdColumn(null=True)
-    member_id = IdColumn(null=True)
+    member = models.ForeignKey(Member, models.CASCADE, null=True, related_name="+", db_index=False)
     parent_id = IdColumn(null=True)
     surface = TextColumn(max_length=16, choices=Surface.choices)
     token_type = TextColumn(max_length=16, choices=TokenType.choices)
     token_ttl = TextColumn(max_length=24)
     expires = InstantColumn()
     grants = JsonColumn()
+    networks = JsonColumn(default=list)
     pairs = JsonColumn()
 
     class Meta:
@@ -59,6 +63,7 @@ class Token(Resource):
             *sorted_by("token", "created_at", "expires"),
             models.Index(fields=["owner_id"], name="token_by_owner"),
             models.Index(fields=["parent_id"], name="token_by_parent"),
+            models.Index(fields=["member"], name="token_by_member"),
         ]
 
 
@@ -72,6 +77,8 @@ class TokenSecret(TenantModel):
     kind = TextColumn(max_length=16)  # access or refresh
     digest = models.BinaryField(max_length=32)
     expires = InstantColumn()
+    used_at = InstantColumn(null=True, default=None)  # to some minutes
+    used_from = TextColumn(max_length=45, null=True, default=None)  # the address
 
     def __str__(self) -> str:
         return f"{self.slot} {self.kind} secret {self.public_id}"

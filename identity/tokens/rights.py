@@ -1,4 +1,4 @@
-"""What a token may do: its chain of grants as verbs and a narrowing."""
+"""What a token may do: its chain of links, each of grants of which one must allow."""
 
 from __future__ import annotations
 
@@ -7,40 +7,53 @@ from typing import Any
 
 import orjson
 
-from core.permissions import Grants
-from core.tenancy import EVERYTHING, Narrowing
+from core.permissions import Grant, Link
+from core.tenancy import Narrowing
 from identity.permissionsets.sets import PERMISSION_SETS
 
 ANY = "*"
+StoredLink = list[dict[str, Any]]  # of `{"permission_set": ..., "resources": ...}`
+OWN_SESSION = Grant({"auth": frozenset({"change_password", "logoff"})})  # what every member may do
 
 
 def narrowing_of(resources: dict[str, Any]) -> Narrowing:
     """The `Resources` of the contract as a narrowing. All that is given must pass; `*` leaves a list open."""
-    accounts, integrations = resources.get("accounts") or {}, resources.get("integrations") or {}
+    organizations, accounts = resources.get("organizations") or {}, resources.get("accounts") or {}
+    integrations = resources.get("integrations") or {}
 
     def only(values: list[str] | None) -> frozenset[str] | None:
         return None if values is None or ANY in values else frozenset(values)
 
-    labels = accounts.get("labels")
     return Narrowing(
+        organizations=only(organizations.get("ids")),
         accounts=only(accounts.get("ids")),
         environments=only(accounts.get("environments")),
         categories=only(integrations.get("categories")),
-        labels=() if labels is None or ANY in labels else (frozenset(labels),),
+        labels=only(accounts.get("labels")),
     )
 
 
-def narrowing_of_chain(grants: list[dict[str, Any]]) -> Narrowing:
-    """What passes every link of a chain."""
-    narrowing = EVERYTHING
-    for link in grants:
-        narrowing = narrowing.and_also(narrowing_of(link["resources"]))
-    return narrowing
+def the_account_of(links: list[StoredLink]) -> str | None:
+    """The id of the one account that every link allows at most; None when there is no such."""
+    common: frozenset[str] | None = None
+    for link in links:
+        allowed = [narrowing_of(grant["resources"]).accounts for grant in link]
+        if None in allowed:
+            continue
+        reached = frozenset().union(*(each for each in allowed if each is not None))
+        common = reached if common is None else common & reached
+    return next(iter(common)) if common is not None and len(common) == 1 else None
+
+
+def _grant(stored: dict[str, Any]) -> Grant:
+    verbs = PERMISSION_SETS[stored["permission_set"]] if stored["permission_set"] else {}
+    return Grant(verbs, narrowing_of(stored["resources"]))
 
 
 @functools.lru_cache(maxsize=4096)
-def rights_of(grants: str) -> tuple[tuple[Grants, ...], Narrowing]:
-    """The rights in a token's `grants` column, from its text."""
-    chain = orjson.loads(grants)
-    sets = dict.fromkeys(link["permission_set"] for link in chain)
-    return tuple(PERMISSION_SETS[name] if name else {} for name in sets), narrowing_of_chain(chain)
+def links_of(grants: str, member_grants: str | None) -> tuple[Link, ...]:
+    """The links of a token's `grants` column and of its member's, from their text."""
+    links = tuple(tuple(_grant(stored) for stored in link) for link in orjson.loads(grants))
+    if member_grants is None:
+        return links
+    return (*links, (OWN_SESSION, *(_grant(stored) for stored in orjson.loads(member_grants))))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.columns import is_id
 from core.durations import DurationField
 from core.fields import (
     ComputedField,
@@ -20,84 +19,11 @@ from core.fields import (
     NewNameField,
     StringField,
 )
-from core.references import absent
 from core.serializers import ResourceSerializer, StrictSerializer
-from core.tenancy import current_scope
+from identity.permissionsets.serializers import AdhocRoleSerializer, ResourcesSerializer
 from identity.permissionsets.sets import PROVISIONABLE, Permissions
 from identity.tokens.models import Token
-from identity.tokens.rights import ANY
 from identity.tokens.secrets import masked
-
-ENVIRONMENTS = ("test", "prod")
-
-
-class RoleOrganizationsSerializer(StrictSerializer):
-    """The organizations a token is good for: the caller's own, by id or as `*`."""
-
-    examples: ClassVar[dict[str, Any]] = {"labels": []}
-
-    ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Organization ids, or `*` for all.")
-    labels = ListField(
-        child=StringField(max_length=48), required=False, max_length=0, help_text="No organization has labels."
-    )
-
-    def validate_ids(self, ids: list[str]) -> list[str]:
-        return _refuse_absent([i for i in ids if i != current_scope().organization_id], ids, lambda wrong: wrong)
-
-
-class RoleAccountsSerializer(StrictSerializer):
-    """The accounts a token is good for. All that is given must pass."""
-
-    ids = ListField(child=StringField(max_length=36), min_length=1, help_text="Account ids, or `*` for all.")
-    labels = ListField(
-        child=StringField(max_length=48),
-        required=False,
-        min_length=1,
-        help_text="The account carries one of these.",
-    )
-    environments = ListField(
-        child=EnumField(ENVIRONMENTS),
-        required=False,
-        min_length=1,
-        help_text="The account is in one of these.",
-    )
-
-    def validate_ids(self, ids: list[str]) -> list[str]:
-        return _refuse_absent(ids, ids, lambda given: absent("account", [i for i in given if is_id(i)]))
-
-
-def _refuse_absent(given: list[str], ids: list[str], find_absent: Any) -> list[str]:
-    named = [each for each in given if each != ANY]
-    wrong = {*find_absent(named), *(each for each in named if not is_id(each))}
-    if wrong:
-        message: Any = {i: ["does not exist"] for i, each in enumerate(ids) if each in wrong}
-        raise serializers.ValidationError(message)
-    return ids
-
-
-class RoleIntegrationsSerializer(StrictSerializer):
-    """The categories of integrations a token is good for."""
-
-    categories = ListField(
-        child=StringField(max_length=64),
-        min_length=1,
-        help_text="Categories such as `ticketing`, or `*` for all.",
-    )
-
-
-class ResourcesSerializer(StrictSerializer):
-    """The part of the organization a token is good for; what is left out is not restricted."""
-
-    organizations = RoleOrganizationsSerializer(required=False, help_text="Which organizations.")
-    accounts = RoleAccountsSerializer(required=False, help_text="Which accounts.")
-    integrations = RoleIntegrationsSerializer(required=False, help_text="Which integrations.")
-
-
-class AdhocRoleSerializer(serializers.Serializer[Any]):
-    """What a token grants."""
-
-    resources = ResourcesSerializer(help_text="Where.")
-    permission_set = EnumField(Permissions, help_text="Which verbs.")
 
 
 class PermissionSerializer(serializers.Serializer[Any]):
@@ -145,7 +71,7 @@ class PairField(ComputedField):
         pair = orjson.loads(pairs).get(self.slot)
         if pair is None:
             return None
-        own = orjson.loads(grants)[0]
+        ((own, *_), *_) = orjson.loads(grants) or [[{"permission_set": None}]]
         permissions = {
             **({"adhoc_role": own} if own["permission_set"] else {}),
             "resource_id": owner_id,

@@ -17,7 +17,7 @@ from core.permissions import Principal
 from core.tenancy import current_scope
 from identity.permissionsets.sets import PERMISSION_SETS, Permissions
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenSecret, TokenType
-from identity.tokens.rights import narrowing_of_chain
+from identity.tokens.rights import StoredLink, the_account_of
 from identity.tokens.secrets import new_secret
 
 ADHOC_TTL = "24h"
@@ -40,6 +40,8 @@ class TokenSpec:
     token_type: TokenType = TokenType.ADHOC
     surface: Surface = Surface.MANAGEMENT
     name_at: str = "/name"  # where in the body the name stands
+    member_id: str | None = None
+    networks: list[str] | None = None  # to ask from, in CIDR notation; any when not given
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,27 +57,26 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
 
     `within` is a token that hands this one out without being its parent: its resources hold, its verbs and end do not.
     """
-    own = {"permission_set": spec.permission_set, "resources": spec.resources}
-    grants = [own, *(link for link in (parent.grants if parent else []) if link != own)]
+    own: list[StoredLink] = []
+    if spec.token_type != TokenType.LOGON:
+        own = [[{"permission_set": spec.permission_set, "resources": spec.resources}]]
+    grants = own + [link for link in (parent.grants if parent else []) if link not in own]
     if within is not None:
-        bounds = (
-            {"permission_set": Permissions.ADMINISTRATOR, "resources": link["resources"]} for link in within.grants
-        )
-        grants += [bound for bound in bounds if bound["resources"]]
-    accounts = narrowing_of_chain(grants).accounts
+        grants += bounds_of(within)
     now = dt.datetime.now(dt.UTC)
     token = Token.in_scope(
         id=new_id(),
         owner_type=spec.owner_type,
         owner_id=spec.owner_id or current_scope().organization_id,
-        account_id=spec.account_id or (next(iter(accounts)) if accounts and len(accounts) == 1 else None),
-        member_id=parent.member_id if parent else None,
+        account_id=spec.account_id or the_account_of(grants),
+        member_id=spec.member_id or (parent.member_id if parent else None),
         parent_id=parent.id if parent else None,
         surface=spec.surface,
         token_type=spec.token_type,
         token_ttl=spec.ttl,
         expires=_until(_after(now, spec.refresh_ttl or spec.ttl), parent),
         grants=grants,
+        networks=[*([spec.networks] if spec.networks else []), *(parent.networks if parent else [])],
     )
     pair, secrets, rows = _new_pair(token, access_expires=_until(_after(now, spec.ttl), parent))
     token.pairs = {"primary": pair}
@@ -84,6 +85,16 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         token.save(force_insert=True)
         TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
+
+
+def bounds_of(token: Token) -> list[StoredLink]:
+    """The resources of a token and its member as links that leave every verb open."""
+    links = [*token.grants, *([token.member.grants] if token.member else [])]
+    bounds = [
+        [{"permission_set": Permissions.ADMINISTRATOR, "resources": grant["resources"]} for grant in link]
+        for link in links
+    ]
+    return [bound for bound in bounds if all(grant["resources"] for grant in bound)]
 
 
 def _until(end: dt.datetime, parent: Token | None) -> dt.datetime:

@@ -19,6 +19,7 @@ from tests.contract.made import Made, absent_id, make
 
 OUTCOMES = {400: policy.INVALID, 401: policy.UNAUTHENTICATED, 403: policy.FORBIDDEN, 404: policy.ABSENT}
 NO_FACE_OF_ITS_OWN = {"IntegrationTokenViewSet": "IntegrationViewSet"}  # acts on objects of another resource
+SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
 PLACES = {policy.INSIDE: HERE, policy.OUTSIDE: ELSEWHERE, policy.FOREIGN: HERE, policy.MISSING: HERE}
 
 
@@ -88,7 +89,7 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
     """What an operation is asked about, by kind of object."""
     face = face_of(operation)
     if face is None:
-        return {policy.INSIDE: Subject(dict.fromkeys(operation.parameters, "notifications_slack"), None, "")}
+        return {policy.INSIDE: Subject({name: SHARED_BY_ALL[name] for name in operation.parameters}, None, "")}
     result = {}
     for kind, at in PLACES.items():
         api = globex if kind == policy.FOREIGN else acme

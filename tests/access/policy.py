@@ -63,11 +63,16 @@ REACHED = {
     "tokens": {"account", "label", "environment"},
     "idp": set(),
     "organizations": set(),
+    "members": set(),
+    "roles": set(),
+    "permission_set": set(),
     "capabilities": set(),
     "meta": set(),
 }
 # What all accounts share is not changed by who reaches only some of them.
 SHARED = {
+    "members": {"account", "label", "environment", "category"},
+    "roles": {"account", "label", "environment", "category"},
     "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
@@ -75,6 +80,7 @@ SHARED = {
     "credentials": {"category"},
     "tokens": {"category"},
 }
+NAMES_ACCOUNTS = {"tokens", "roles"}  # in the body, so that one out of reach does not exist there
 HANDED_OUT = {("tokens", "create"), ("tokens", "create_integration")}  # a derived token is narrowed as its maker is
 
 
@@ -101,6 +107,20 @@ RULES = {
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
     "DELETE /v1/tokens/{refresh_token_id}": Rule("tokens", "delete", "object"),
     "POST /v1/tokens/{account_id}/{integration_id}": Rule("tokens", "create_integration", "object", "integrations"),
+    "GET /v1/members": Rule("members", "list", "list"),
+    "POST /v1/members": Rule("members", "create", "create"),
+    "GET /v1/members/{member_id}": Rule("members", "get", "object"),
+    "PUT /v1/members/{member_id}": Rule("members", "update", "object"),
+    "PATCH /v1/members/{member_id}": Rule("members", "patch", "object"),
+    "DELETE /v1/members/{member_id}": Rule("members", "delete", "object"),
+    "GET /v1/roles": Rule("roles", "list", "list"),
+    "POST /v1/roles": Rule("roles", "create", "create"),
+    "GET /v1/roles/{role_id}": Rule("roles", "get", "object"),
+    "PUT /v1/roles/{role_id}": Rule("roles", "update", "object"),
+    "PATCH /v1/roles/{role_id}": Rule("roles", "patch", "object"),
+    "DELETE /v1/roles/{role_id}": Rule("roles", "delete", "object"),
+    "GET /v1/permissionsets": Rule("permission_set", "list", "whole"),
+    "GET /v1/permissionsets/{permissionset_id}": Rule("permission_set", "get", "whole"),
     "GET /v1/auth/meta": Rule("idp", "get", "whole"),
     "GET /v1/auth/sso": Rule("idp", "get", "list"),
     "POST /v1/auth/sso": Rule("idp", "create", "create"),
@@ -188,7 +208,7 @@ def expected(principal: str, operation: str, subject: str) -> str:
 def matters(rule: Rule, operation: str, subject: str) -> bool:
     """Whether the operation can be asked about such an object."""
     if rule.kind == "create":
-        return subject in (INSIDE, OUTSIDE) or (rule.resource == "tokens" and subject == FOREIGN)
+        return subject in (INSIDE, OUTSIDE) or (rule.resource in NAMES_ACCOUNTS and subject == FOREIGN)
     if rule.kind == "list" and "{" not in operation:
         return subject != MISSING
     return rule.kind != "whole" or subject == INSIDE
@@ -209,7 +229,7 @@ def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
     if rule.kind == "whole":
         return True
     if principal == "neighbour":
-        return subject == FOREIGN or (rule.kind == "create" and rule.resource != "tokens")
+        return subject == FOREIGN or (rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS)
     if subject == OUTSIDE and principal in NARROWED:
         return NARROWED[principal] not in rule.reach
     return subject in (INSIDE, OUTSIDE)
@@ -220,5 +240,5 @@ def out_of_reach(rule: Rule, operation: str) -> str:
     if rule.kind == "list" and "{" not in operation:
         return HIDDEN
     if rule.kind == "create":  # what is made would lie out of reach; a token names accounts that do
-        return INVALID if rule.resource == "tokens" else FORBIDDEN
+        return INVALID if rule.resource in NAMES_ACCOUNTS else FORBIDDEN
     return ABSENT

@@ -116,6 +116,28 @@ def token(api: Api, at: Place) -> Example:
     return Example(body, references=references)
 
 
+def role(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("role"),
+        "fullname": "Example",
+        "description": "Reads the accounts of one place.",
+        "resources": {"accounts": {"ids": [parent_account(api, at)]}},
+        "permission_set": "viewer",
+    }
+    return Example(body, references={"/resources/accounts/ids/0": parent_account})
+
+
+def member(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("member"),
+        "fullname": "Example",
+        "secret": "seven horses eat paper",
+        "role_binding": ["viewer"],
+        "type": "service",
+    }
+    return Example(body, result="member", statements=12)
+
+
 def organization(api: Api, at: Place) -> Example:
     return Example(shown=api.get("/v1/organization").json()["result"])
 
@@ -192,8 +214,10 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "CredentialViewSet": credential,
     "IntegrationPointViewSet": integration_point,
     "IntegrationViewSet": integration,
+    "MemberViewSet": member,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
+    "RoleViewSet": role,
     "SsoViewSet": sso,
     "TokenViewSet": token,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.permissions import Principal
+from core.permissions import Grant, Principal
 from core.serializers import in_mode
 from tests.api import Api
 from tests.contract.examples import EXAMPLES
@@ -20,7 +20,7 @@ def test_examples__every_resource__has_one_and_no_other() -> None:
 def test_operation__any__names_its_resource_and_verb(operation: Operation) -> None:
     assert operation.resource
     assert operation.verb
-    principal = Principal("", Api("x").scope, [{}])
+    principal = Principal("", "x", [(Grant({}),)])
     assert not principal.allows(operation.resource, operation.verb)
 
 

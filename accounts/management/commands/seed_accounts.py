@@ -14,10 +14,7 @@ from django.db import connection, models, transaction
 from accounts.models import Account, AccountLabel, Environment
 from core.columns import new_id
 from core.tenancy import Scope, scoped
-from identity.permissionsets.sets import Permissions
-from identity.tokens.services import TokenSpec, issue_token
-from organizations.models import OrganizationType
-from organizations.services import create_organization
+from identity.services import open_organization
 
 BATCH = 10_000
 LABELLED = 10  # one account of so many carries labels
@@ -36,22 +33,22 @@ class Command(BaseCommand):
         accounts, organizations = options["accounts"], options["organizations"]
         if accounts < 0 or organizations < 1:
             raise CommandError("Ask for at least no accounts and one organization.")
-        made = [make_organization(number) for number in range(organizations)]
+        made = dict(make_organization(number) for number in range(organizations))
         for number, organization_id in enumerate(made):
             share = accounts // organizations + (number < accounts % organizations)
             with scoped(Scope(organization_id)):
                 fill_organization(organization_id, share)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-        with scoped(Scope(made[0])):
-            issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl="8760h"))
-        self.stdout.write(json.dumps({"organization_id": made[0], "token": issued.secrets["access"]}))
+        organization_id, token = next(iter(made.items()))
+        self.stdout.write(json.dumps({"organization_id": organization_id, "token": token}))
 
 
-def make_organization(number: int) -> str:
+def make_organization(number: int) -> tuple[str, str]:
+    """Its id, and an administrator token."""
     name = f"seed-{number}-{new_id()[-12:]}"
-    organization = create_organization(name=name, fullname=name, organization_type=OrganizationType.STANDARD)
-    return organization.id
+    opened = open_organization(name=name, fullname=name)
+    return opened.organization.id, opened.issued.secrets["access"]
 
 
 def fill_organization(organization_id: str, accounts: int) -> None:

@@ -10,9 +10,9 @@ from django.db import transaction
 
 from core.tenancy import Scope, scoped, unscoped
 from identity.permissionsets.sets import Permissions
+from identity.services import open_organization
 from identity.tokens.services import TokenSpec, issue_token
 from organizations.models import Organization, OrganizationType
-from organizations.services import create_organization
 
 
 class Command(BaseCommand):
@@ -28,19 +28,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with unscoped("bootstrap looks for the root organization before any scope exists"):
             organization = Organization.objects.filter(organization_type=OrganizationType.ROOT).first()
-        made = organization is None
+        token = None
         if organization is None:
-            organization = create_organization(
-                name=options["name"], fullname=options["name"], organization_type=OrganizationType.ROOT
+            opened = open_organization(
+                name=options["name"],
+                fullname=options["name"],
+                organization_type=OrganizationType.ROOT,
+                ttl=options["ttl"],
             )
-        answer: dict[str, str | None] = {"organization_id": organization.id, "token": None}
-        if made or not options["if_new"]:
+            organization, token = opened.organization, opened.issued.secrets["access"]
+        elif not options["if_new"]:
             with scoped(Scope(organization.id)):
                 issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=options["ttl"]))
-                if organization.refresh_token_id is None:
-                    organization.refresh_token_id = issued.token.id
-                    organization.save(update_fields=["refresh_token_id"])
-            answer["token"] = issued.secrets["access"]
+            token = issued.secrets["access"]
+        answer = {"organization_id": organization.id, "token": token}
         if options["json"]:
             self.stdout.write(json.dumps(answer))
             return

@@ -1,0 +1,159 @@
+"""Making members, giving them roles, and keeping one administrator."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from core.columns import new_id
+from core.durations import parse_duration
+from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
+from core.names import assign_name
+from core.permissions import Principal, allows
+from identity.members.models import Member, MemberRole, MemberType, State
+from identity.members.passwords import find_weakness, hash_password
+from identity.permissionsets.sets import PERMISSION_SETS, Permissions
+from identity.roles.models import Role
+from identity.tokens.rights import narrowing_of
+from organizations.models import Organization
+from organizations.services import locked_organization
+
+TTL, TOKEN_TTL = "87600h", "1h"  # ten years, and an hour
+PASSWORD_DURATION, SHORTEST_PASSWORD = "4320h", 8  # unless the organization says otherwise
+DEFAULT_ROLE = "member"
+
+
+class LastAdministratorError(ConflictError):
+    """The change would leave the organization without an enabled administrator."""
+
+    slug = "last-administrator"
+    remedy = "Make another member an administrator first."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MemberSpec:
+    """What a new member is."""
+
+    name: str
+    secret: str | None = None  # none for who signs on elsewhere
+    fullname: str | None = None
+    nickname: str | None = None
+    picture: str | None = None
+    role_binding: Sequence[str] = (DEFAULT_ROLE,)
+    type: str = MemberType.PERSONAL
+    ttl: str = TTL
+    token_ttl: str = TOKEN_TTL
+    options: Sequence[str] = ()  # states to begin in; `expired` makes the secret good for one log-on only
+    at: str = ""  # where in the body the member stands
+
+
+def after(moment: dt.datetime, duration: str) -> dt.datetime:
+    """A time later by a duration that is known to be one."""
+    return moment + (parse_duration(duration) or dt.timedelta())
+
+
+def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
+    """A new member with its roles, none of which may hold more than `by` does."""
+    now = dt.datetime.now(dt.UTC)
+    states = [option for option in spec.options if option != "expired"]
+    member = Member.in_scope(
+        id=new_id(),
+        nickname=spec.nickname,
+        picture=spec.picture,
+        type=spec.type,
+        ttl=spec.ttl,
+        token_ttl=spec.token_ttl,
+        state=states[0] if states else State.ENABLED,
+        expires=after(now, spec.ttl),
+        password_set_at=now,
+    )
+    assign_name(member, name=spec.name, fullname=spec.fullname, at=f"{spec.at}/name")
+    organization = organization_in_scope()
+    if spec.secret is not None:
+        refuse_weak(member=member, secret=spec.secret, rules=organization, at=f"{spec.at}/secret")
+        member.password = hash_password(spec.secret)
+    member.pin_expires = now if "expired" in spec.options else after(now, password_duration(organization))
+    bind_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
+    return member
+
+
+def organization_in_scope() -> Organization:
+    organization: Organization = Organization.objects.unnarrowed().get()
+    return organization
+
+
+def password_duration(organization: Organization) -> str:
+    return str((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
+
+
+def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) -> None:
+    """Raises when a new password is too short or too easy to guess."""
+    least = (rules.options or {}).get("minimum_password_length") or SHORTEST_PASSWORD
+    about = [member.name, member.fullname, member.nickname or "", rules.name, rules.fullname]
+    if weakness := find_weakness(secret, least=least, about=about):
+        raise InvalidError(f"{at}: {weakness}", at=Parameter("body", at))
+
+
+def bind_roles(*, member: Member, names: Sequence[str], by: Principal | None, at: str = "/role_binding") -> None:
+    """Gives a member exactly these roles, and saves it."""
+    wanted = list(dict.fromkeys(names))
+    roles = {role.name: role for role in Role.objects.unnarrowed().filter(name__in=wanted)}
+    for number, name in enumerate(wanted):
+        if name not in roles:
+            raise InvalidError(f"{at}/{number}: does not exist", at=Parameter("body", f"{at}/{number}", name[:200]))
+        if by is not None and name not in member.role_binding:
+            refuse_greater(by=by, permission_set=roles[name].permission_set)
+    set_rights(member=member, roles=[roles[name] for name in wanted])
+    member.save()
+    rows = MemberRole.objects.filter(member=member)
+    rows.exclude(role__name__in=wanted).delete()
+    had = set(rows.values_list("role__name", flat=True))
+    MemberRole.objects.bulk_create(
+        MemberRole.in_scope(member=member, role=roles[name]) for name in wanted if name not in had
+    )
+
+
+def set_rights(*, member: Member, roles: Sequence[Role]) -> None:
+    """Puts what roles grant into the member; saving is the caller's."""
+    member.role_binding = [role.name for role in roles]
+    member.grants = [role.grant for role in roles]
+    member.is_administrator = any(
+        role.permission_set == Permissions.ADMINISTRATOR and not narrowing_of(role.resources or {}) for role in roles
+    )
+
+
+def spread_role(*, role_id: str) -> None:
+    """Tells a changed role to the members that have it: their tokens follow on the next request."""
+    holding = MemberRole.objects.unnarrowed().filter(role_id=role_id).values("member_id")
+    for member in Member.objects.unnarrowed().select_for_update().filter(id__in=holding).order_by("id"):
+        rows = MemberRole.objects.unnarrowed().filter(member=member).select_related("role").order_by("id")
+        set_rights(member=member, roles=[row.role for row in rows])
+        member.save(update_fields=["role_binding", "grants", "is_administrator"])
+
+
+def refuse_greater(*, by: Principal, permission_set: str) -> None:
+    """Raises when a permission set, given for the whole organization, holds more than the principal does."""
+    wanted = PERMISSION_SETS[permission_set]
+
+    def holds(verbs: Any) -> bool:
+        return all(allows(verbs, resource, verb) for resource, given in wanted.items() for verb in given)
+
+    if not all(any(not grant.narrowing and holds(grant.verbs) for grant in link) for link in by.links):
+        raise ForbiddenError(f"nobody can grant more than they have: {permission_set!r} holds more")
+
+
+def lock_administrators() -> None:
+    """Lets one change at a time decide who is an administrator. Call it before the members are read."""
+    locked_organization()
+
+
+def refuse_without_administrator(*, had: bool) -> None:
+    """Undoes a change after which no enabled administrator is left, if there was one before."""
+    if had and not has_administrator():
+        raise LastAdministratorError("the organization's last enabled administrator must stay one")
+
+
+def has_administrator() -> bool:
+    return bool(Member.objects.unnarrowed().filter(is_administrator=True, state=State.ENABLED).exists())

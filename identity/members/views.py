@@ -1,0 +1,94 @@
+"""Members over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import ForbiddenError
+from core.filters import EnumFilter, InstantFilter, ResourceFilterSet, TextFilter
+from core.permissions import Principal
+from core.tenancy import Scope
+from core.views import ResourceViewSet
+from identity.members.models import Member, MemberType, State
+from identity.members.serializers import CreateMemberResponseResultSerializer, MemberSerializer
+from identity.members.services import (
+    MemberSpec,
+    bind_roles,
+    create_member,
+    has_administrator,
+    lock_administrators,
+    refuse_without_administrator,
+)
+
+PROFILE = {"fullname", "nickname", "picture"}  # what members may change of themselves
+PROFILE_ACTIONS = ("retrieve", "update", "partial_update")
+
+
+def refuse_beyond_profile(serializer: Any) -> None:
+    """Raises when members would change more of themselves than their profile."""
+    changed = {n for n, v in serializer.validated_data.items() if getattr(serializer.instance, n) != v}
+    if beyond := sorted(changed - PROFILE):
+        raise ForbiddenError(f"of themselves, members change {', '.join(sorted(PROFILE))}, and not {', '.join(beyond)}")
+
+
+class MemberFilterSet(ResourceFilterSet):
+    state = EnumFilter(State)
+    type = EnumFilter(MemberType)
+    nickname = TextFilter()
+    last_logon = InstantFilter()
+    expires = InstantFilter()
+
+
+class MemberViewSet(ResourceViewSet):
+    """Members of your organization: the people and services that log on, and their roles."""
+
+    resource = "members"
+    serializer_class = MemberSerializer
+    filterset_class = MemberFilterSet
+    orders = {**ResourceViewSet.orders, "last_logon": "last_logon"}
+    lookup_url_kwarg = "member_id"
+    results = {"create": CreateMemberResponseResultSerializer}
+    totals = False
+    examples = {
+        "create": {
+            "name": "ada@example.com",
+            "fullname": "Ada Lovelace",
+            "secret": "seven horses eat paper",
+            "role_binding": ["viewer"],
+            "options": {"options": ["expired"]},
+        }
+    }
+
+    def scope_of(self, principal: Principal) -> Scope | None:
+        return super().scope_of(principal) or (Scope(principal.organization_id) if self.is_own_profile() else None)
+
+    def is_own_profile(self) -> bool:
+        """Whether members act on themselves, in a session of their own."""
+        has_session = self.principal.allows("auth", "change_password")
+        return has_session and self.action in PROFILE_ACTIONS and self.identifier() == self.principal.member_id
+
+    def perform_create(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
+        asked = serializer.validated_data
+        options = asked.pop("options", {})
+        given = {name: options[name] for name in ("ttl", "token_ttl", "options") if name in options}
+        member = create_member(spec=MemberSpec(**asked, **given), by=self.principal)
+        return member, {"result": {"member": self.reader.plan.encode_instance(member)}}
+
+    def locked(self) -> Member:
+        lock_administrators()
+        member: Member = super().locked()
+        return member
+
+    def perform_update(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
+        had, names = has_administrator(), serializer.validated_data["role_binding"]
+        if not self.principal.allows(self.resource, self.verb):
+            refuse_beyond_profile(serializer)
+        member = serializer.save()
+        bind_roles(member=member, names=names, by=self.principal)
+        refuse_without_administrator(had=had)
+        return member, {"result": self.reader.plan.encode_instance(member)}
+
+    def perform_destroy(self, instance: Member) -> None:
+        had = has_administrator()
+        instance.delete()
+        refuse_without_administrator(had=had)
