@@ -11,7 +11,8 @@ SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 DS = "http://www.w3.org/2000/09/xmldsig#"
-MOST_BYTES, MOST_ELEMENTS, DEEPEST = 48 * 1024, 1_000, 30
+MOST_BYTES, MOST_ELEMENTS, DEEPEST = 45 * 1024, 1_000, 30
+MOST_NAMESPACES, MOST_ATTRIBUTES = 30, 30  # of one element: canonical form takes the square of them
 
 
 def refused(reason: str) -> SignInRefusedError:
@@ -53,6 +54,8 @@ def _refuse_ambiguous(root: Element) -> None:
             raise refused("it holds comments or instructions")
         if count > MOST_ELEMENTS or depth > DEEPEST:
             raise refused("it has too many elements")
+        if len(element.nsmap) > MOST_NAMESPACES or len(element.attrib) > MOST_ATTRIBUTES:
+            raise refused("one of its elements has too many attributes")
         for name, value in element.attrib.items():
             if etree.QName(name).localname.lower() == "id":
                 if str(value) in seen:

@@ -11,8 +11,9 @@ from django.conf import LazySettings
 from identity.sso.discovery import forget_documents
 from tests.api import Api
 from tests.identity.sso.browser import PUBLIC_URL, RETURN_TO, Browser
-from tests.identity.sso.configs import OIDC, make_sso
+from tests.identity.sso.configs import OIDC, SAML, make_sso
 from tests.identity.sso.oidc_provider import OidcProvider, oidc_provider
+from tests.identity.sso.saml_idp import SamlIdp, saml_idp
 from tests.identity.test_member import make_member
 
 
@@ -48,3 +49,15 @@ def ada(acme: Api) -> dict[str, Any]:
 @pytest.fixture
 def browser() -> Browser:
     return Browser()
+
+
+@pytest.fixture
+def idp(open_loopback: None) -> Iterator[SamlIdp]:
+    with saml_idp() as running:
+        yield running
+
+
+@pytest.fixture
+def saml_sso(idp: SamlIdp, acme: Api) -> dict[str, Any]:
+    """Acme's configuration of the identity provider."""
+    return make_sso(acme, SAML | {"idp_sso_url": idp.url})
