@@ -66,6 +66,8 @@ class Scope:
         return all(any(n.categories is None or category in n.categories for n in group) for group in self.groups)
 
 
+NOBODYS = "00000000-0000-0000-0000-000000000000"  # the organization of a scope in which nothing is
+
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
 
 

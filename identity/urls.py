@@ -4,6 +4,7 @@ from core.routing import Routes
 from identity.members.views import MemberViewSet
 from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
+from identity.sessions.views import LogonViewSet, SessionViewSet
 from identity.sso.sign_on import SignOnViewSet
 from identity.sso.views import SsoMetadataViewSet, SsoViewSet
 from identity.tokens.views import TokenViewSet
@@ -13,6 +14,8 @@ routes: Routes = [
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),
+    ("auth", LogonViewSet),
+    ("auth", SessionViewSet),
     ("auth/sso", SsoViewSet),
     ("auth", SsoMetadataViewSet),
     ("auth", SignOnViewSet),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import ClassVar
 
 from django.db import models
@@ -60,3 +61,9 @@ def is_blocked(state: str | None, end_date: str | None, today: str) -> bool:
     if state == OrganizationState.PLG:
         return end_date is not None and today > end_date
     return state == OrganizationState.DISABLED
+
+
+def is_blocked_now(organization: Organization) -> bool:
+    """Whether requests of an organization are refused today."""
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    return is_blocked(organization.state, organization.end_date, today)

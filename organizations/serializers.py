@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.durations import DurationField
-from core.fields import EnumField, IntegerField, StringField
+from core.fields import BooleanField, EnumField, IntegerField, StringField
 from core.serializers import ResourceSerializer, StrictSerializer
 from organizations.models import Organization, OrganizationState, OrganizationType
 
@@ -34,6 +34,10 @@ class OrganizationOptionsSerializer(StrictSerializer):
         max_value=72,
         required=False,
         help_text="Shortest password in characters. 8 if not given.",
+    )
+    require_second_factor = BooleanField(
+        required=False,
+        help_text="Whether persons may do nothing before they have enrolled a second factor. `false` if not given.",
     )
 
 

@@ -51,6 +51,13 @@ class Api:
             issued = issue_token(spec=spec)
         return Api(self.id, issued.secrets["access"], issued.token.id)
 
+    def log_on(self, name: str, secret: str, **body: Any) -> Api:
+        """A member's own session."""
+        answer = Api(self.id).post(f"/v1/auth/logon/{self.id}", {"name": name, "secret": secret, **body})
+        assert answer.status_code == 200, answer.content
+        result = answer.json()["result"]
+        return Api(self.id, result["token"]["access"]["secret"], result["refresh_token_id"])
+
     def request(
         self,
         method: str,

@@ -17,7 +17,8 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
-    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign in",
+    "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
+    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.

@@ -60,6 +60,7 @@ class Member(Resource):
     is_administrator = models.BooleanField(default=False)
     password = TextColumn(max_length=255, null=True)  # Argon2id; none for who signs on elsewhere
     password_set_at = InstantColumn()
+    has_second_factor = models.BooleanField(default=False)
 
     class Meta:
         constraints = [named_once("member")]

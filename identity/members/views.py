@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, InstantFilter, ResourceFilterSet, TextFilter
+from core.listing import refuse_unknown
 from core.permissions import Principal
 from core.tenancy import Scope
 from core.views import ResourceViewSet
@@ -19,6 +25,7 @@ from identity.members.services import (
     lock_administrators,
     refuse_without_administrator,
 )
+from identity.sessions.factors import remove
 
 PROFILE = {"fullname", "nickname", "picture"}  # what members may change of themselves
 PROFILE_ACTIONS = ("retrieve", "update", "partial_update")
@@ -49,6 +56,8 @@ class MemberViewSet(ResourceViewSet):
     lookup_url_kwarg = "member_id"
     results = {"create": CreateMemberResponseResultSerializer}
     totals = False
+    verbs = {"reset_second_factor": "update"}
+    responses = {"reset_second_factor": None}
     examples = {
         "create": {
             "name": "ada@example.com",
@@ -87,6 +96,16 @@ class MemberViewSet(ResourceViewSet):
         bind_roles(member=member, names=names, by=self.principal)
         refuse_without_administrator(had=had)
         return member, {"result": self.reader.plan.encode_instance(member)}
+
+    @action(detail=True, methods=["delete"], url_path="second_factor")
+    def reset_second_factor(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Takes the second factor of a member away who has lost it."""
+        refuse_unknown(request.query_params, [])
+        with transaction.atomic():
+            member = self.locked()
+            remove(member=member)
+            self.record(object_id=member.id)
+        return HttpResponse(status=204)
 
     def perform_destroy(self, instance: Member) -> None:
         had = has_administrator()

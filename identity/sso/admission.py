@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.columns import new_id
-from identity.members.models import SHUT_OUT, Member, MemberType
+from identity.members.models import Member, MemberType
 from identity.members.services import MemberSpec, create_member
+from identity.sessions.services import refuse_shut_out
 from identity.sso.identities import Identity, SignInRefusedError
 from identity.sso.models import SAML, SsoConfiguration, SsoLink
 
@@ -18,8 +19,7 @@ def admit(*, sso: SsoConfiguration, identity: Identity) -> Member:
     known = {"sso": sso, "issuer": identity.issuer, "subject": identity.subject}
     link: SsoLink | None = SsoLink.objects.select_related("member").filter(**known).first()
     member = link.member if link else _find_or_create(config, identity)
-    if member.state in SHUT_OUT:
-        raise SignInRefusedError(f"the member is {member.state}")
+    refuse_shut_out(member)
     if link is None:
         SsoLink.in_scope(id=new_id(), member=member, **known).save(force_insert=True)
     return member

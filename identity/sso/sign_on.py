@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpResponse
@@ -28,7 +27,10 @@ from core.fields import StringField
 from core.listing import refuse_unknown
 from core.parsing import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
-from core.views import OpenViewSet
+from core.views import OpenViewSet, ScopedViewSet
+from identity.sessions.serializers import LogonResponseResultSerializer
+from identity.sessions.services import MemberDisabledError, MemberLockedError, open_session, refuse_shut_out
+from identity.sessions.views import show_session
 from identity.sso import places, saml
 from identity.sso.admission import admit
 from identity.sso.attempts import (
@@ -42,10 +44,10 @@ from identity.sso.attempts import (
 )
 from identity.sso.browsers import browser_of, known_browser, mark_browser
 from identity.sso.identities import Identity, SignInRefusedError
-from identity.sso.members import open_session_of
 from identity.sso.models import OIDC, SAML, SsoAttempt
 from identity.sso.protocols import identify_oidc, identify_saml, start_url
 
+REFUSALS = (OrganizationDisabledError, SignInRefusedError, MemberDisabledError, MemberLockedError)
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 _CLIENT_STATE = re.compile(r"[!-~]{1,512}\Z")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}\Z")
@@ -79,9 +81,9 @@ class SignOnViewSet(OpenViewSet):
     group, noun = "auth", "sign on"
     raises = {
         "start_sso": (OrganizationDisabledError, ProviderFailedError, ProviderTimeoutError),
-        "finish_oidc": (OrganizationDisabledError, SignInRefusedError, ProviderFailedError, ProviderTimeoutError),
-        "finish_saml": (OrganizationDisabledError, SignInRefusedError),
-        "exchange_code": (OrganizationDisabledError, SignInRefusedError),
+        "finish_oidc": (*REFUSALS, ProviderFailedError, ProviderTimeoutError),
+        "finish_saml": REFUSALS,
+        "exchange_code": REFUSALS,
     }
     queries = {
         "start_sso": {
@@ -101,11 +103,8 @@ class SignOnViewSet(OpenViewSet):
     redirects = ("start_sso", "finish_oidc", "finish_saml")
     requests = {"finish_saml": SamlResponseSerializer, "exchange_code": ExchangeSerializer}
     forms = ("finish_saml",)
-    responses = {
-        "saml_metadata": _DOCUMENT,
-        "saml_metadata_of": _DOCUMENT,
-        "exchange_code": {"application/json": {"type": "object", "description": "A session.", "examples": [{}]}},
-    }
+    results = {"exchange_code": LogonResponseResultSerializer}
+    responses = {"saml_metadata": _DOCUMENT, "saml_metadata_of": _DOCUMENT, "exchange_code": "LogonResponse"}
 
     def get_parsers(self) -> list[BaseParser]:
         return [FormParser()] if self.action == "finish_saml" else [StrictJSONParser()]
@@ -183,8 +182,8 @@ class SignOnViewSet(OpenViewSet):
                 at=Parameter("body", "/code_verifier"),
             )
         row = take_code(code=asked["code"], verifier=asked["code_verifier"])
-        content = orjson.dumps(open_session_of(row.member))
-        return HttpResponse(content, content_type="application/json")
+        refuse_shut_out(row.member)
+        return ScopedViewSet.json({"result": show_session(open_session(member=row.member))})
 
     @action(detail=False, methods=["get"], url_path="saml/metadata")
     def saml_metadata(self, request: Request) -> HttpResponse:

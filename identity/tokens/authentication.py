@@ -20,7 +20,7 @@ from core.network import client_address
 from core.permissions import Principal
 from core.plan import WireText
 from core.prepared import Slot, prepared
-from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT
+from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT, MemberType
 from identity.tokens.models import TokenSecret
 from identity.tokens.rights import OWN_SESSION, links_of
 from identity.tokens.secrets import public_id_of
@@ -50,12 +50,21 @@ class Secret:
     member_state: str | None
     member_expires: str | None
     pin_expires: str | None
+    member_type: str | None
+    has_second_factor: bool | None
+    options: str | None
 
     def must_change_password(self, now: str) -> bool:
         """Whether the token's member may do nothing else first."""
         if self.member_expires is None or self.pin_expires is None:
             return False
         return self.member_state in MUST_CHANGE_PASSWORD or now >= min(self.member_expires, self.pin_expires)
+
+    def must_enrol(self) -> bool:
+        """Whether the organization wants a second factor that the token's member does not have."""
+        if self.member_type != MemberType.PERSONAL or self.has_second_factor or self.options is None:
+            return False
+        return bool(orjson.loads(self.options).get("require_second_factor"))
 
 
 def _secret_row() -> QuerySet[Any, Any]:
@@ -79,6 +88,9 @@ def _secret_row() -> QuerySet[Any, Any]:
         "token__member__state",
         WireText("token__member__expires", InstantColumn),
         WireText("token__member__pin_expires", InstantColumn),
+        "token__member__type",
+        "token__member__has_second_factor",
+        "organization__options",
     )
 
 
@@ -128,7 +140,7 @@ class TokenAuthentication(BaseAuthentication):
     @staticmethod
     def principal(secret: Secret, now: str) -> Principal:
         links = links_of(secret.grants, secret.member_grants)
-        if secret.must_change_password(now):
+        if secret.must_change_password(now) or secret.must_enrol():
             links = (*links, (OWN_SESSION,))
         return Principal(secret.token_id, secret.organization_id, links, secret.surface, secret.member_id or "")
 

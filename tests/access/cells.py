@@ -17,9 +17,21 @@ from tests.contract.examples import ELSEWHERE, HERE, Example, Place, parent_acco
 from tests.contract.faces import Face, Operation, faces, operations
 from tests.contract.made import Made, absent_id, make
 
-OUTCOMES = {400: policy.INVALID, 401: policy.UNAUTHENTICATED, 403: policy.FORBIDDEN, 404: policy.ABSENT}
+OUTCOMES = {
+    400: policy.INVALID,
+    409: policy.CONFLICT,
+    401: policy.UNAUTHENTICATED,
+    403: policy.FORBIDDEN,
+    404: policy.ABSENT,
+}
 NO_FACE_OF_ITS_OWN = {"IntegrationTokenViewSet": "IntegrationViewSet"}  # acts on objects of another resource
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
+SECRET = "seven horses eat paper"
+BODIES = {
+    "change_password": {"old_secret": SECRET, "new_secret": "eight mules drink ink"},
+    "confirm_second_factor": {"code": "000000"},
+    "remove_second_factor": {"code": "000000"},
+}
 PLACES = {policy.INSIDE: HERE, policy.OUTSIDE: ELSEWHERE, policy.FOREIGN: HERE, policy.MISSING: HERE}
 
 
@@ -38,11 +50,20 @@ def principals(acme: Api, globex: Api) -> dict[str, Api]:
         "narrowed to a category": narrowed(integrations={"categories": [HERE.connector]}),
         "token of an integration": acme.issue(surface=Surface.CONNECTORS),
         "token of an MCP client": acme.issue(surface=Surface.MCP),
+        "session of a member": member_of(acme),
         "neighbour": globex.issue(),
         "expired": expired(acme),
         "nobody": Api(""),
     }
     return {name: cast[name] for name in policy.PRINCIPALS}
+
+
+def member_of(api: Api) -> Api:
+    """Somebody who has logged on with a password, of the role that everybody has, and has enrolled a second factor."""
+    body = {"name": "session", "type": "service", "secret": SECRET}
+    assert api.post("/v1/members", body).status_code == 200
+    session = api.log_on("session", SECRET)
+    return session
 
 
 def expired(api: Api) -> Api:
@@ -89,7 +110,8 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
     """What an operation is asked about, by kind of object."""
     face = face_of(operation)
     if face is None:
-        return {policy.INSIDE: Subject({name: SHARED_BY_ALL[name] for name in operation.parameters}, None, "")}
+        values = {name: SHARED_BY_ALL[name] for name in operation.parameters}
+        return {policy.INSIDE: Subject(values, BODIES.get(operation.action), "")}
     result = {}
     for kind, at in PLACES.items():
         api = globex if kind == policy.FOREIGN else acme

@@ -6,7 +6,7 @@ import dataclasses
 
 # What an answer amounts to. `shown` and `hidden` say whether a list holds the object.
 DONE, SHOWN, HIDDEN = "done", "shown", "hidden"
-UNAUTHENTICATED, FORBIDDEN, ABSENT, INVALID = "unauthenticated", "forbidden", "absent", "invalid"
+UNAUTHENTICATED, FORBIDDEN, ABSENT, INVALID, CONFLICT = "unauthenticated", "forbidden", "absent", "invalid", "conflict"
 NOTHING = "-"  # the operation does not depend on such an object
 
 # Whose object is acted on: of acme within the narrowing, of acme outside of it, of the neighbour, of nobody.
@@ -43,6 +43,7 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "narrowed to a category": {"*": EVERY},
     "token of an integration": {},
     "token of an MCP client": {},
+    "session of a member": CATALOG | {"auth": {"change_password", "logoff"}},
     "neighbour": {"*": EVERY},
     "expired": {},
     "nobody": {},
@@ -56,6 +57,7 @@ NARROWED = {
 }
 # What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
 REACHED = {
+    "auth": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
@@ -90,7 +92,9 @@ class Rule:
 
     resource: str
     verb: str
-    kind: str  # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole
+    # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole,
+    # session (what only members do, of themselves)
+    kind: str
     reached_as: str = ""  # the resource whose narrowing counts, when it is another
 
     @property
@@ -119,6 +123,12 @@ RULES = {
     "PUT /v1/roles/{role_id}": Rule("roles", "update", "object"),
     "PATCH /v1/roles/{role_id}": Rule("roles", "patch", "object"),
     "DELETE /v1/roles/{role_id}": Rule("roles", "delete", "object"),
+    "DELETE /v1/members/{member_id}/second_factor": Rule("members", "update", "object"),
+    "POST /v1/auth/change_password": Rule("auth", "change_password", "session"),
+    "POST /v1/auth/logoff": Rule("auth", "logoff", "session"),
+    "POST /v1/auth/second_factor": Rule("auth", "change_password", "session"),
+    "POST /v1/auth/second_factor/confirm": Rule("auth", "change_password", "session"),
+    "POST /v1/auth/second_factor/remove": Rule("auth", "change_password", "session"),
     "GET /v1/permissionsets": Rule("permission_set", "list", "whole"),
     "GET /v1/permissionsets/{permissionset_id}": Rule("permission_set", "get", "whole"),
     "GET /v1/auth/meta": Rule("idp", "get", "whole"),
@@ -164,6 +174,7 @@ RULES = {
 # The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
 OPEN_TO_ALL = (
     "/v1/auth/exchange",
+    "/v1/auth/logon/<str:organization_id>",
     "/v1/auth/oidc/callback",
     "/v1/auth/saml/acs",
     "/v1/auth/saml/metadata",
@@ -180,6 +191,9 @@ OPEN_TO_ALL = (
 )
 
 EXCEPTIONS = {
+    # There is no second factor to confirm, and the code is not one of it.
+    ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
+    ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
     # A new account never is the one account that the token is good for.
     ("narrowed to an account", "POST /v1/accounts", INSIDE): FORBIDDEN,
     # The account is in reach, only the integration point in the body is not.
@@ -211,12 +225,14 @@ def matters(rule: Rule, operation: str, subject: str) -> bool:
         return subject in (INSIDE, OUTSIDE) or (rule.resource in NAMES_ACCOUNTS and subject == FOREIGN)
     if rule.kind == "list" and "{" not in operation:
         return subject != MISSING
-    return rule.kind != "whole" or subject == INSIDE
+    return rule.kind not in ("whole", "session") or subject == INSIDE
 
 
 def is_granted(principal: str, rule: Rule) -> bool:
     """Whether the permission set has the verb, and the narrowing leaves what is shared alone."""
     granted = GRANTS[principal].get("*", set()) | GRANTS[principal].get(rule.resource, set())
+    if rule.kind == "session" and principal != "session of a member":
+        return False
     if not {"*", rule.verb} & granted:
         return False
     if rule.verb in READ or (rule.resource, rule.verb) in HANDED_OUT:
@@ -226,7 +242,7 @@ def is_granted(principal: str, rule: Rule) -> bool:
 
 def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
     """Whether the object is there for the principal."""
-    if rule.kind == "whole":
+    if rule.kind in ("whole", "session"):
         return True
     if principal == "neighbour":
         return subject == FOREIGN or (rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS)

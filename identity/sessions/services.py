@@ -1,0 +1,165 @@
+"""Logging on and off, and changing the password."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+from django.db import transaction
+
+from core.columns import is_id
+from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
+from core.tenancy import unscoped
+from identity.members.models import MUST_CHANGE_PASSWORD, Member, State
+from identity.members.passwords import hash_password, verify_password
+from identity.members.services import after, organization_in_scope, password_duration, refuse_weak
+from identity.sessions.attempts import attempt_key, forgive, take_attempt
+from identity.sessions.factors import check_code
+from identity.tokens.models import Token, TokenType
+from identity.tokens.services import IssuedToken, TokenSpec, delete_token, issue_token
+from organizations.models import Organization
+
+
+class LogonFailedError(ProblemError):
+    """No member of the organization has this name and password. Which of them is wrong is not said."""
+
+    status = 401
+    slug = "logon-failed"
+    remedy = "Check organization, name and password."
+
+
+class SecondFactorRequiredError(ProblemError):
+    """The password is right, and the member's second factor is needed as well."""
+
+    status = 401
+    slug = "second-factor-required"
+    remedy = "Send the authenticator's code, or a recovery code, as `code`."
+
+
+class MemberDisabledError(ProblemError):
+    """The member is disabled."""
+
+    status = 403
+    slug = "member-disabled"
+    remedy = "Ask an administrator of the organization to enable the member."
+
+
+class MemberLockedError(ProblemError):
+    """The member is locked."""
+
+    status = 403
+    slug = "member-locked"
+    remedy = "Ask an administrator of the organization to unlock the member."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Session:
+    """Whoever has logged on, with the token that stands for it. `auth_code` is the contract's."""
+
+    auth_code: str
+    auth_msg: str | None
+    organization: Organization
+    member: Member
+    issued: IssuedToken
+
+
+def find_organization(identifier: str) -> Organization | None:
+    """The organization of a log-on, by id or name."""
+    identifier = identifier.lower()
+    column = "id" if is_id(identifier) else "name"
+    if "\x00" in identifier:
+        return None
+    with unscoped("a log-on names its organization before any scope exists"):
+        organization: Organization | None = Organization.objects.filter(**{column: identifier}).first()
+    return organization
+
+
+def find_member(name: str) -> Member | None:
+    """The member of a log-on, in the organization in scope."""
+    if "\x00" in name:
+        return None
+    member: Member | None = Member.objects.unnarrowed().filter(name=name.lower()).first()
+    return member
+
+
+def authenticate_member(*, member: Member | None, secret: str, code: str | None, key: bytes) -> Member:
+    """The member, if the secrets are right; every way to be wrong costs and shows the same.
+
+    The attempt counts as failed until all is proved: what must be waited for does not depend on what was wrong.
+    """
+    take_attempt(key)
+    is_right = verify_password(secret, member.password if member else None)
+    if member is None or not is_right:
+        raise LogonFailedError("the name or the password is not right")
+    if member.has_second_factor:
+        if code is None:
+            raise SecondFactorRequiredError("the member's second factor is needed as well")
+        with transaction.atomic():
+            is_right = check_code(member=member, code=code)
+        if not is_right:
+            raise LogonFailedError("the code of the second factor is not right, or has been used")
+    forgive(key)
+    refuse_shut_out(member)
+    return member
+
+
+def refuse_shut_out(member: Member) -> None:
+    """Raises for members that may not log on, whatever they know."""
+    if member.state == State.DISABLED:
+        raise MemberDisabledError("the member is disabled")
+    if member.state == State.LOCKED:
+        raise MemberLockedError("the member is locked")
+
+
+@transaction.atomic
+def open_session(*, member: Member) -> Session:
+    """A token that stands for the member, with what its roles grant when it is used."""
+    now = dt.datetime.now(dt.UTC)
+    organization = organization_in_scope()
+    spec = TokenSpec(
+        permission_set=None, ttl=member.token_ttl, token_type=TokenType.LOGON, member_id=member.id, fullname=member.name
+    )
+    issued = issue_token(spec=spec)
+    member.last_logon = now
+    member.save(update_fields=["last_logon"])
+    code, message = "success", None
+    if member.must_change_password(now):
+        code = "invited" if member.state == State.INVITED else "expired"
+        message = "The password must be changed; until then the token allows nothing else."
+    elif must_enrol(member, organization):
+        message = "A second factor must be enrolled; until then the token allows nothing else."
+    return Session(code, message, organization, member, issued)
+
+
+def must_enrol(member: Member, organization: Organization) -> bool:
+    """Whether the organization wants a second factor that the member does not have."""
+    wanted = (organization.options or {}).get("require_second_factor", False)
+    return bool(wanted and member.type == "personal" and not member.has_second_factor)
+
+
+def change_password(*, member: Member, old_secret: str, new_secret: str, token_id: str, address: str) -> None:
+    """Gives the member another password. Its other sessions end."""
+    key = attempt_key("change", member.id, address=address)
+    take_attempt(key)
+    if not verify_password(old_secret, member.password):
+        raise ForbiddenError("the old password is not right", at=Parameter("body", "/old_secret"))
+    forgive(key)
+    if old_secret == new_secret:
+        raise InvalidError("/new_secret: must be another than the old one", at=Parameter("body", "/new_secret"))
+    with transaction.atomic():
+        organization = organization_in_scope()
+        refuse_weak(member=member, secret=new_secret, rules=organization, at="/new_secret")
+        set_password(member=member, secret=new_secret, rules=organization)
+        for other in Token.objects.filter(member=member, token_type=TokenType.LOGON).exclude(id=token_id):
+            delete_token(token=other)
+
+
+def set_password(*, member: Member, secret: str, rules: Organization) -> None:
+    """Stores a password and starts its durations anew."""
+    now = dt.datetime.now(dt.UTC)
+    member.password, member.password_set_at = hash_password(secret), now
+    member.expires, member.pin_expires = after(now, member.ttl), after(now, password_duration(rules))
+    if member.state in MUST_CHANGE_PASSWORD:
+        member.state = State.ENABLED
+    member.touch()
+    member.save()

@@ -1,0 +1,194 @@
+"""Sessions over HTTP: logging on and off, the password and the second factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from core import activity
+from core.errors import ForbiddenError, OrganizationDisabledError, ProblemError, UnauthenticatedError
+from core.network import client_address
+from core.permissions import Principal
+from core.reading import reader_of
+from core.serializers import validated
+from core.tenancy import NOBODYS, Scope, enter
+from core.views import OpenViewSet, ScopedViewSet
+from identity.members.models import Member
+from identity.members.serializers import MemberSerializer
+from identity.members.services import organization_in_scope
+from identity.sessions import factors, services
+from identity.sessions.attempts import TooManyFailuresError, attempt_key, forgive, take_attempt
+from identity.sessions.serializers import (
+    ChangePasswordRequestSerializer,
+    ChangePasswordResponseResultSerializer,
+    LogonRequestSerializer,
+    LogonResponseResultSerializer,
+    RecoveryCodesSerializer,
+    SecondFactorCodeSerializer,
+    SecondFactorSecretSerializer,
+)
+from identity.tokens.services import delete_token, token_of
+from identity.tokens.views import shown_once
+from organizations.models import is_blocked_now
+from organizations.serializers import OrganizationSerializer
+
+
+def show_session(session: services.Session) -> dict[str, Any]:
+    """A session with the text of its secrets, as the contract's log-on answers it."""
+    shown: dict[str, Any] = {
+        "auth_code": session.auth_code,
+        "refresh_token_id": session.issued.token.id,
+        "token": shown_once(session.issued)["primary"],
+        "organization": reader_of(OrganizationSerializer).plan.encode_instance(session.organization),
+        "member": reader_of(MemberSerializer).plan.encode_instance(session.member),
+    }
+    return shown | ({"auth_msg": session.auth_msg} if session.auth_msg else {})
+
+
+class LogonViewSet(OpenViewSet):
+    """Logging on with a password."""
+
+    group, noun = "auth", "session"
+    requests = {"logon": LogonRequestSerializer}
+    results = {"logon": LogonResponseResultSerializer}
+    responses = {"logon": "LogonResponse"}
+    raises = {
+        "logon": (
+            services.LogonFailedError,
+            services.SecondFactorRequiredError,
+            services.MemberDisabledError,
+            services.MemberLockedError,
+            OrganizationDisabledError,
+            TooManyFailuresError,
+        )
+    }
+    examples = {"logon": {"name": "ada@example.com", "secret": "seven horses eat paper"}}
+
+    @action(detail=False, methods=["post"], url_path="logon/<str:organization_id>")
+    def logon(self, request: Request, organization_id: str) -> HttpResponse:
+        """Starts a session of a member of the organization, which is named by its id or name.
+
+        The token stands for the member and does what its roles grant. After five failures in a row for one name
+        from one address the wait doubles with each, up to a quarter of an hour.
+        """
+        asked = validated(LogonRequestSerializer(data=request.data)).validated_data
+        name, address = asked["name"].lower(), client_address(request._request)
+        organization = services.find_organization(organization_id)
+        enter(Scope(organization.id if organization else NOBODYS))
+        member, outcome = services.find_member(name), "done"
+        try:
+            services.authenticate_member(
+                member=member,
+                secret=asked["secret"],
+                code=asked.get("code"),
+                key=attempt_key("logon", organization.id if organization else organization_id, name, address=address),
+            )
+            if organization is None or member is None or is_blocked_now(organization):
+                raise OrganizationDisabledError("the organization is disabled")
+            session = services.open_session(member=member)
+        except ProblemError as refused:
+            outcome = refused.slug
+            raise
+        finally:
+            if organization is not None:
+                self.record(organization.id, member, outcome)
+        return ScopedViewSet.json({"result": show_session(session)})
+
+    @staticmethod
+    def record(organization_id: str, member: Member | None, outcome: str) -> None:
+        activity.record(activity.Activity("auth", "logon", member.id if member else "", "", organization_id, outcome))
+
+
+class SessionViewSet(ScopedViewSet):
+    """The session of the member who asks."""
+
+    resource = "auth"
+    verbs = {
+        "change_password": "change_password",
+        "logoff": "logoff",
+        "enrol_second_factor": "change_password",
+        "confirm_second_factor": "change_password",
+        "remove_second_factor": "change_password",
+    }
+    requests = {
+        "change_password": ChangePasswordRequestSerializer,
+        "confirm_second_factor": SecondFactorCodeSerializer,
+        "remove_second_factor": SecondFactorCodeSerializer,
+    }
+    results = {
+        "change_password": ChangePasswordResponseResultSerializer,
+        "enrol_second_factor": SecondFactorSecretSerializer,
+        "confirm_second_factor": RecoveryCodesSerializer,
+    }
+    responses = {"change_password": "ChangePasswordResponse", "logoff": None, "remove_second_factor": None}
+    optional_bodies = ("logoff", "enrol_second_factor")
+    raises = dict.fromkeys(("change_password", "remove_second_factor"), (TooManyFailuresError,))
+    examples = {"confirm_second_factor": {"code": "492039"}, "remove_second_factor": {"code": "492039"}}
+
+    def scope_of(self, principal: Principal) -> Scope | None:
+        """These are for members: no other token has a session."""
+        return super().scope_of(principal) if principal.member_id else None
+
+    @property
+    def member(self) -> Member:
+        member: Member | None = Member.objects.unnarrowed().filter(id=self.principal.member_id).first()
+        if member is None:
+            raise UnauthenticatedError("the member was deleted")
+        return member
+
+    @action(detail=False, methods=["post"])
+    def change_password(self, request: Request) -> HttpResponse:
+        """Gives the member another password. The member's other sessions end."""
+        asked = validated(ChangePasswordRequestSerializer(data=self.body())).validated_data
+        services.change_password(
+            member=self.member,
+            token_id=self.principal.token_id,
+            address=client_address(request._request),
+            **asked,
+        )
+        self.record(object_id=self.principal.member_id)
+        return self.json({"result": {"auth_code": "success"}})
+
+    @action(detail=False, methods=["post"])
+    def logoff(self, request: Request) -> HttpResponse:
+        """Ends the session, with every token derived from it."""
+        with transaction.atomic():
+            delete_token(token=token_of(principal=self.principal))
+            self.record(object_id=self.principal.member_id)
+        return HttpResponse(status=204)
+
+    @action(detail=False, methods=["post"], url_path="second_factor")
+    def enrol_second_factor(self, request: Request) -> HttpResponse:
+        """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed."""
+        with transaction.atomic():
+            enrolled = factors.enrol(member=self.member, organization=organization_in_scope())
+            self.record(object_id=self.principal.member_id)
+        return self.json({"result": enrolled})
+
+    @action(detail=False, methods=["post"], url_path="second_factor/confirm")
+    def confirm_second_factor(self, request: Request) -> HttpResponse:
+        """Confirms the authenticator by a code of it. From now on every log-on needs one."""
+        asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
+        with transaction.atomic():
+            codes = factors.confirm(member=self.member, code=asked["code"])
+            self.record(object_id=self.principal.member_id)
+        return self.json({"result": {"recovery_codes": codes}})
+
+    @action(detail=False, methods=["post"], url_path="second_factor/remove")
+    def remove_second_factor(self, request: Request) -> HttpResponse:
+        """Takes the second factor away. It needs a code of it, or a recovery code."""
+        asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
+        key = attempt_key("second factor", self.principal.member_id, address=client_address(request._request))
+        take_attempt(key)
+        with transaction.atomic():
+            member = self.member
+            if not factors.check_code(member=member, code=asked["code"]):
+                raise ForbiddenError("the code is not right, or has been used")
+            factors.remove(member=member)
+            self.record(object_id=member.id)
+        forgive(key)
+        return HttpResponse(status=204)

@@ -1,0 +1,263 @@
+"""Sessions: logging on and off, passwords, second factors, and what guessing costs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pyotp
+import pytest
+
+from core.columns import new_id
+from core.tenancy import scoped
+from identity.sessions.attempts import FIRST_WAIT, FREE, TooManyFailuresError, attempt_key, take_attempt
+from identity.sessions.models import SecondFactor
+from organizations.models import Organization
+from tests.api import Api
+from tests.contract.problems import assert_problem, without_identity
+from tests.identity.test_member import SECRET, make_member, update
+
+OTHER = "eight mules drink ink"
+
+
+def try_log_on(api: Api, name: str = "ada@example.com", secret: str = SECRET, **body: Any) -> Any:
+    return Api("").post(f"/v1/auth/logon/{api.id}", {"name": name, "secret": secret, **body})
+
+
+def enrol(session: Api) -> tuple[pyotp.TOTP, list[str]]:
+    """A second factor and its recovery codes."""
+    totp = pyotp.TOTP(session.post("/v1/auth/second_factor").json()["result"]["secret"])
+    answer = session.post("/v1/auth/second_factor/confirm", {"code": totp.now()})
+    assert answer.status_code == 200, answer.content
+    return totp, answer.json()["result"]["recovery_codes"]
+
+
+def forget_spent_codes(api: Api) -> None:
+    """As if the time had passed in which a code of now cannot be used again."""
+    with scoped(api.scope):
+        SecondFactor.objects.update(last_step=0)
+
+
+# --- logging on ----------------------------------------------------------------------------------
+
+
+def test_logon__right__gives_a_session_that_does_what_the_roles_grant(acme: Api) -> None:
+    made = make_member(acme, role_binding=["viewer"])
+    result = try_log_on(acme, "ADA@example.com").json()["result"]
+    assert (result["auth_code"], result["organization"]["id"]) == ("success", acme.id)
+    assert result["member"]["last_logon"] > made["created_at"]
+    assert acme.get(f"/v1/members/{made['id']}").json()["result"] == result["member"]
+    permissions = result["token"]["access"]["permissions"]
+    assert permissions["member_id"] == made["id"]
+    session = Api(acme.id, result["token"]["access"]["secret"])
+    assert session.get("/v1/accounts").status_code == 200
+    assert_problem(session.post("/v1/accounts", {"name": "no"}), 403, "forbidden")
+    shown = acme.get(f"/v1/tokens/{result['refresh_token_id']}/info").json()["result"]
+    assert (shown["token_type"], shown["member_id"]) == ("logon", made["id"])
+
+
+def test_logon__by_the_organizations_name__is_the_same(acme: Api) -> None:
+    make_member(acme)
+    assert Api("").post("/v1/auth/logon/acme", {"name": "ada@example.com", "secret": SECRET}).status_code == 200
+
+
+def test_logon__unknown_name_or_organization__looks_like_a_wrong_password(acme: Api, globex: Api) -> None:
+    make_member(acme)
+    wrong = try_log_on(acme, secret=OTHER)
+    assert_problem(wrong, 401, "logon-failed")
+    answers = [try_log_on(acme, "eve@example.com"), try_log_on(globex), try_log_on(Api(new_id())), try_log_on(Api("x"))]
+    for answer in [*answers, try_log_on(Api("a\x00b")), try_log_on(acme, "a" * 255)]:
+        assert without_identity(answer) == without_identity(wrong)
+
+
+@pytest.mark.parametrize(("state", "slug"), [("disabled", "member-disabled"), ("locked", "member-locked")])
+def test_logon__shut_out__is_told_only_to_who_knows_the_password(acme: Api, state: str, slug: str) -> None:
+    update(acme, make_member(acme), state=state)
+    assert_problem(try_log_on(acme), 403, slug)
+    assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
+
+
+def test_logon__organization_disabled__is_402(acme: Api) -> None:
+    make_member(acme)
+    with scoped(acme.scope):
+        Organization.objects.update(state="disabled")
+    assert_problem(try_log_on(acme), 402, "organization-disabled")
+    assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
+
+
+@pytest.mark.parametrize(
+    ("option", "auth_code"), [("expired", "expired"), ("invited", "invited"), ("forgotten", "expired")]
+)
+def test_logon__password_to_be_changed__allows_that_alone(acme: Api, option: str, auth_code: str) -> None:
+    make_member(acme, role_binding=["administrator"], options={"options": [option]})
+    result = try_log_on(acme).json()["result"]
+    assert result["auth_code"] == auth_code
+    session = Api(acme.id, result["token"]["access"]["secret"])
+    assert_problem(session.get("/v1/accounts"), 403, "forbidden")
+    changed = session.post("/v1/auth/change_password", {"old_secret": SECRET, "new_secret": OTHER})
+    assert changed.json()["result"] == {"auth_code": "success"}
+    assert session.get("/v1/accounts").status_code == 200
+    assert try_log_on(acme, secret=OTHER).json()["result"]["auth_code"] == "success"
+    assert_problem(try_log_on(acme), 401, "logon-failed")
+
+
+@pytest.mark.parametrize("body", [{}, {"name": "a"}, {"name": 1, "secret": SECRET}, {"name": "a", "secret": "x" * 257}])
+def test_logon__malformed__is_400(acme: Api, body: dict[str, Any]) -> None:
+    assert_problem(Api("").post(f"/v1/auth/logon/{acme.id}", body), 400, "invalid-request")
+
+
+# --- passwords -----------------------------------------------------------------------------------
+
+
+def test_password__changed__ends_the_other_sessions(acme: Api) -> None:
+    make_member(acme, role_binding=["administrator"])
+    first, second = (acme.log_on("ada@example.com", SECRET) for _ in range(2))
+    derived = second.post("/v1/tokens", {"resources": {}, "permission_set": "viewer"}).json()["result"]
+    body = {"old_secret": SECRET, "new_secret": OTHER}
+    assert first.post("/v1/auth/change_password", body).status_code == 200
+    assert first.get("/v1/accounts").status_code == 200
+    for ended in (second, Api(acme.id, derived["primary"]["access"]["secret"])):
+        assert_problem(ended.get("/v1/accounts"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "at"),
+    [
+        ({"old_secret": OTHER, "new_secret": OTHER}, 403, "/old_secret"),
+        ({"old_secret": SECRET, "new_secret": SECRET}, 400, "/new_secret"),
+        ({"old_secret": SECRET, "new_secret": "password1"}, 400, "/new_secret"),
+        ({"old_secret": SECRET, "new_secret": "short"}, 400, "/new_secret"),
+    ],
+)
+def test_password__change_refused__leaves_all_as_it_was(acme: Api, body: dict[str, str], status: int, at: str) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    problem = assert_problem(session.post("/v1/auth/change_password", body), status, at=at)
+    assert body["new_secret"] not in str(problem)
+    assert try_log_on(acme).status_code == 200
+
+
+def test_password__organizations_rules__hold(acme: Api) -> None:
+    shown = acme.get("/v1/organization").json()["result"]
+    options = {"minimum_password_length": 30, "password_duration": "24h"}
+    assert acme.put("/v1/organization", shown | {"options": options}).status_code == 200
+    answer = acme.post("/v1/members", {"name": "ada@example.com", "secret": SECRET})
+    assert_problem(answer, 400, "invalid-request", at="/secret")
+    made = make_member(acme, secret=SECRET + " and drink ink")
+    day = time.mktime(time.strptime(made["pin_expires"][:19], "%Y-%m-%dT%H:%M:%S")) - time.mktime(
+        time.strptime(made["created_at"][:19], "%Y-%m-%dT%H:%M:%S")
+    )
+    assert day == pytest.approx(86_400, abs=2)
+
+
+def test_logoff__session__ends_with_what_was_derived(acme: Api) -> None:
+    make_member(acme, role_binding=["administrator"])
+    session = acme.log_on("ada@example.com", SECRET)
+    derived = session.post("/v1/tokens", {"resources": {}, "permission_set": "viewer"}).json()["result"]
+    assert session.post("/v1/auth/logoff").status_code == 204
+    for ended in (session, Api(acme.id, derived["primary"]["access"]["secret"])):
+        assert_problem(ended.get("/v1/accounts"), 401, "unauthenticated")
+
+
+def test_session__of_no_member__has_nothing_to_log_off_from(acme: Api) -> None:
+    assert_problem(acme.post("/v1/auth/logoff"), 403, "forbidden")
+    assert_problem(acme.post("/v1/auth/second_factor"), 403, "forbidden")
+
+
+# --- guessing ------------------------------------------------------------------------------------
+
+
+def test_guessing__one_name_from_one_address__waits_longer_each_time(db: None) -> None:
+    key, now, waits = attempt_key("acme", "ada", address="192.0.2.1"), 1_000_000, []
+    for _ in range(FREE + 12):
+        take_attempt(key, now=now)
+        try:
+            take_attempt(key, now=now)
+        except TooManyFailuresError as refused:
+            waits.append(int(refused.headers["Retry-After"]))
+            now += waits[-1]
+    assert waits[0] == FIRST_WAIT
+    assert waits == sorted(waits)
+    assert waits[-1] == 900
+    take_attempt(key, now=now + 3601)
+    take_attempt(key, now=now + 3601)  # an hour without failures is a new start
+
+
+def test_guessing__another_address__is_not_slowed(acme: Api) -> None:
+    make_member(acme)
+    for _ in range(FREE):
+        assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
+    blocked = try_log_on(acme)
+    assert_problem(blocked, 429, "too-many-failures")
+    assert int(blocked.headers["Retry-After"]) >= 1
+    keys = {attempt_key("a", address=each) for each in ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2")}
+    assert len(keys) == 3  # of IPv6 the /64
+
+
+def test_guessing__unknown_name__is_slowed_the_same(acme: Api) -> None:
+    make_member(acme)
+    answers = {}
+    for name in ("ada@example.com", "eve@example.com"):
+        answers[name] = [try_log_on(acme, name, OTHER) for _ in range(FREE + 1)]
+    for known, unknown in zip(*answers.values(), strict=True):
+        assert without_identity(known) == without_identity(unknown)
+
+
+def test_guessing__right_at_last__is_forgiven(acme: Api) -> None:
+    make_member(acme)
+    for _ in range(2):
+        for _ in range(FREE - 1):
+            assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
+        assert try_log_on(acme).status_code == 200
+
+
+# --- second factor -------------------------------------------------------------------------------
+
+
+def test_second_factor__confirmed__is_asked_for(acme: Api) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    totp, recovery = enrol(session)
+    assert_problem(try_log_on(acme), 401, "second-factor-required")
+    assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
+    assert_problem(try_log_on(acme, code="000000"), 401, "logon-failed")
+    assert_problem(try_log_on(acme, code=totp.now()), 401, "logon-failed")  # the code that confirmed it is spent
+    forget_spent_codes(acme)
+    assert try_log_on(acme, code=totp.now()).status_code == 200
+    assert try_log_on(acme, code=recovery[0]).status_code == 200
+    assert_problem(try_log_on(acme, code=recovery[0]), 401, "logon-failed")
+
+
+def test_second_factor__unconfirmed__is_not_asked_for(acme: Api) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    first = session.post("/v1/auth/second_factor").json()["result"]
+    second = session.post("/v1/auth/second_factor").json()["result"]
+    assert first["secret"] != second["secret"]
+    assert second["uri"].startswith("otpauth://totp/")
+    assert_problem(session.post("/v1/auth/second_factor/confirm", {"code": "000000"}), 400, at="/code")
+    assert try_log_on(acme).status_code == 200
+
+
+def test_second_factor__enrolled__is_removed_with_a_code_or_by_an_administrator(acme: Api) -> None:
+    made = make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    _, recovery = enrol(session)
+    assert_problem(session.post("/v1/auth/second_factor"), 409, "conflict")
+    assert_problem(session.post("/v1/auth/second_factor/remove", {"code": "000000"}), 403, "forbidden")
+    assert session.post("/v1/auth/second_factor/remove", {"code": recovery[3]}).status_code == 204
+    assert try_log_on(acme).status_code == 200
+    enrol(session)
+    assert acme.delete(f"/v1/members/{made['id']}/second_factor").status_code == 204
+    assert try_log_on(acme).status_code == 200
+
+
+def test_second_factor__wanted_by_the_organization__comes_first(acme: Api) -> None:
+    make_member(acme, role_binding=["viewer"])
+    session = acme.log_on("ada@example.com", SECRET)
+    shown = acme.get("/v1/organization").json()["result"]
+    acme.put("/v1/organization", shown | {"options": {"require_second_factor": True}})
+    assert_problem(session.get("/v1/accounts"), 403, "forbidden")
+    assert "second factor" in try_log_on(acme).json()["result"]["auth_msg"]
+    enrol(session)
+    assert session.get("/v1/accounts").status_code == 200
