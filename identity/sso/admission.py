@@ -31,7 +31,9 @@ def _find_or_create(config: dict[str, Any], identity: Identity) -> Member:
     if provisioning == "none":
         raise SignInRefusedError("nobody here is linked to this user of the identity provider, and no link is made")
     email = _verified_email(config, identity)
-    member: Member | None = Member.objects.filter(name=email, type=MemberType.PERSONAL).first()
+    member: Member | None = Member.objects.filter(name=email).first()
+    if member is not None and member.type != MemberType.PERSONAL:
+        raise SignInRefusedError(f"the member {email} is a service, which signs in with a password of its own")
     if member is not None:
         return member
     if provisioning != "create":
