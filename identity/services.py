@@ -6,6 +6,7 @@ import dataclasses
 
 from django.db import transaction
 
+from core.crypto.hierarchy import create_organization_key, shred_organization
 from core.tenancy import Scope, scoped
 from identity.members.models import Member
 from identity.members.services import MemberSpec, create_member
@@ -13,14 +14,12 @@ from identity.permissionsets.sets import Permissions
 from identity.roles.services import create_builtin_roles
 from identity.tokens.services import IssuedToken, TokenSpec, issue_token
 from organizations.models import Organization, OrganizationType
-from organizations.services import create_organization
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OpenedOrganization:
-    """A new organization, the administrator token it begins with, and its first member."""
+    """What a new organization begins with: an administrator token and, if wanted, its first member."""
 
-    organization: Organization
     issued: IssuedToken
     member: Member | None = None
 
@@ -28,18 +27,25 @@ class OpenedOrganization:
 @transaction.atomic
 def open_organization(
     *,
-    name: str,
-    fullname: str,
-    organization_type: OrganizationType = OrganizationType.STANDARD,
+    of: Organization,
     ttl: str = "8760h",
+    refresh_ttl: str | None = None,
     member: MemberSpec | None = None,
 ) -> OpenedOrganization:
-    """A new organization that can be worked with at once."""
-    organization = create_organization(name=name, fullname=fullname, organization_type=organization_type)
-    with scoped(Scope(organization.id)):
-        create_builtin_roles(is_root=organization_type == OrganizationType.ROOT)
-        issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl))
-        organization.refresh_token_id = issued.token.id
-        organization.save(update_fields=["refresh_token_id"])
+    """Makes a new organization's key, built-in roles, first token and first member, so that work can begin."""
+    create_organization_key(organization_id=of.id)
+    with scoped(Scope(of.id)):
+        create_builtin_roles(is_root=of.organization_type == OrganizationType.ROOT)
+        issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl, refresh_ttl=refresh_ttl))
         first = create_member(spec=member, by=None) if member else None
-    return OpenedOrganization(organization, issued, first)
+        of.refresh_token_id = issued.token.id
+        Organization.objects.update(refresh_token_id=issued.token.id)
+    return OpenedOrganization(issued, first)
+
+
+@transaction.atomic
+def delete_organization(*, of: Organization) -> None:
+    """Deletes an organization with all it has. What was sealed for it cannot be opened from here on."""
+    shred_organization(organization_id=of.id)
+    with scoped(Scope(of.id)):
+        Organization.objects.get().delete()

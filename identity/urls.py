@@ -7,6 +7,7 @@ from identity.roles.views import RoleViewSet
 from identity.sessions.views import LogonViewSet, SessionViewSet
 from identity.sso.sign_on import SignOnViewSet
 from identity.sso.views import SsoMetadataViewSet, SsoViewSet
+from identity.suborganizations.views import SubOrganizationViewSet
 from identity.tokens.views import TokenViewSet
 
 routes: Routes = [
@@ -14,6 +15,7 @@ routes: Routes = [
     ("members", MemberViewSet),
     ("roles", RoleViewSet),
     ("permissionsets", PermissionSetViewSet),
+    ("suborgs", SubOrganizationViewSet),
     ("auth", LogonViewSet),
     ("auth", SessionViewSet),
     ("auth/sso", SsoViewSet),

@@ -28,7 +28,7 @@ class Organization(Timed):
 
     States: no state or `enabled` (works); `disabled` (every request is 402); `pov` (an evaluation, never
     blocked by its `end_date`); `plg` (works until the end of its `end_date`, then as if disabled). Only the
-    operator changes them, with `manage.py`; any state may follow any other.
+    operator changes them, with `manage.py set_organization_state`; any state may follow any other.
     """
 
     resource_type: ClassVar[str] = "sub_org"
@@ -39,7 +39,7 @@ class Organization(Timed):
     id = IdColumn(primary_key=True, default=new_id)
     name = TextColumn(max_length=255, unique=True)
     fullname = TextColumn(max_length=255)
-    parent_id = IdColumn(null=True, default=None)  # the root organization it was made by
+    parent = models.ForeignKey("self", models.RESTRICT, null=True, related_name="+", db_index=False)  # the one above
     refresh_token_id = IdColumn(null=True)
     organization_type = TextColumn(max_length=16, choices=OrganizationType.choices, default=OrganizationType.STANDARD)
     contact = TextColumn(max_length=255, null=True, default=None)
@@ -50,7 +50,7 @@ class Organization(Timed):
     end_date = TextColumn(max_length=10, null=True, default=None)
 
     class Meta:
-        indexes = [models.Index(fields=["parent_id", "name"], name="organization_by_parent")]
+        indexes = [models.Index(fields=["parent", "name"], name="organization_by_parent")]
 
     def __str__(self) -> str:
         return f"organization {self.name} ({self.id})"

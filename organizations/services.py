@@ -1,11 +1,8 @@
-"""Making an organization: its row and its key, together."""
+"""Making and locking organizations."""
 
 from __future__ import annotations
 
-from django.db import transaction
-
 from core.columns import new_id
-from core.crypto.hierarchy import create_organization_key
 from core.tenancy import Scope, scoped
 from organizations.models import Organization, OrganizationType
 
@@ -17,9 +14,8 @@ def locked_organization() -> Organization:
 
 
 def create_organization(*, name: str, fullname: str, organization_type: OrganizationType) -> Organization:
-    """A new organization with a sealing key of its own."""
+    """The row of a new organization; `identity.services.open_organization` gives it what it begins with."""
     organization = Organization(id=new_id(), name=name, fullname=fullname, organization_type=organization_type)
-    with transaction.atomic(), scoped(Scope(organization.id)):
+    with scoped(Scope(organization.id)):
         organization.save(force_insert=True)
-        create_organization_key(organization_id=organization.id)
     return organization

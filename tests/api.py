@@ -16,6 +16,7 @@ from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Surface
 from identity.tokens.services import TokenSpec, issue_token
 from organizations.models import OrganizationType
+from organizations.services import create_organization
 
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -98,7 +99,8 @@ class Api:
         return self.request("DELETE", path, query=query, headers=headers)
 
 
-def open_organization(name: str, organization_type: OrganizationType = OrganizationType.STANDARD) -> Api:
+def open_organization(name: str, organization_type: OrganizationType = OrganizationType.ROOT) -> Api:
     """A new organization and its administrator, as `manage.py bootstrap` makes them."""
-    opened = identity.services.open_organization(name=name, fullname=name.title(), organization_type=organization_type)
-    return Api(opened.organization.id, opened.issued.secrets["access"], opened.issued.token.id)
+    organization = create_organization(name=name, fullname=name.title(), organization_type=organization_type)
+    opened = identity.services.open_organization(of=organization)
+    return Api(organization.id, opened.issued.secrets["access"], opened.issued.token.id)

@@ -17,6 +17,7 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "organizations/management/commands/set_organization_state.py": "the operator names any organization",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
     "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
@@ -26,8 +27,8 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "identity/services.py": "the key of the organization that is being made or deleted",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
-    "organizations/services.py": "the key of the organization that is being made",
 }
 # Functions that import when they are called, and why.
 LATE_IMPORTS: dict[str, str] = {

@@ -54,6 +54,13 @@ def after(moment: dt.datetime, duration: str) -> dt.datetime:
     return moment + (parse_duration(duration) or dt.timedelta())
 
 
+def spec_of(asked: dict[str, Any], *, default_role: str = DEFAULT_ROLE, at: str = "") -> MemberSpec:
+    """What a validated create body asks for."""
+    asked = {"role_binding": [default_role], **asked}
+    options = asked.pop("options", {})
+    return MemberSpec(**asked, **{n: options[n] for n in ("ttl", "token_ttl", "options") if n in options}, at=at)
+
+
 def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
     """A new member with its roles, none of which may hold more than `by` does."""
     now = dt.datetime.now(dt.UTC)

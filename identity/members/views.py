@@ -18,12 +18,12 @@ from core.views import ResourceViewSet
 from identity.members.models import Member, MemberType, State
 from identity.members.serializers import CreateMemberResponseResultSerializer, MemberSerializer
 from identity.members.services import (
-    MemberSpec,
     bind_roles,
     create_member,
     has_administrator,
     lock_administrators,
     refuse_without_administrator,
+    spec_of,
 )
 from identity.sessions.factors import remove
 
@@ -77,10 +77,7 @@ class MemberViewSet(ResourceViewSet):
         return has_session and self.action in PROFILE_ACTIONS and self.identifier() == self.principal.member_id
 
     def perform_create(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
-        asked = serializer.validated_data
-        options = asked.pop("options", {})
-        given = {name: options[name] for name in ("ttl", "token_ttl", "options") if name in options}
-        member = create_member(spec=MemberSpec(**asked, **given), by=self.principal)
+        member = create_member(spec=spec_of(serializer.validated_data), by=self.principal)
         return member, {"result": {"member": self.reader.plan.encode_instance(member)}}
 
     def locked(self) -> Member:

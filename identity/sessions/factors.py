@@ -12,14 +12,13 @@ from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ConflictError, InvalidError, Parameter
 from identity.members.models import Member
 from identity.sessions.models import SecondFactor
-from organizations.models import Organization
 
 STEP = 30  # seconds
 DRIFT = 1  # steps that a member's clock may be off
 RECOVERY_CODES = 10
 
 
-def enrol(*, member: Member, organization: Organization) -> dict[str, str]:
+def enrol(*, member: Member, issuer: str) -> dict[str, str]:
     """A new secret for the member's authenticator. It is asked for once a code of it has been confirmed."""
     if member.has_second_factor:
         raise ConflictError("a second factor is enrolled already", remediation="Remove it first.")
@@ -27,7 +26,7 @@ def enrol(*, member: Member, organization: Organization) -> dict[str, str]:
     SecondFactor.objects.filter(member=member).delete()
     sealed = seal(_place(member), secret.encode())
     SecondFactor.in_scope(member=member, sealed_secret=sealed).save(force_insert=True)
-    uri = pyotp.TOTP(secret).provisioning_uri(name=member.name, issuer_name=organization.fullname)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=member.name, issuer_name=issuer)
     return {"secret": secret, "uri": uri}
 
 

@@ -165,7 +165,7 @@ class SessionViewSet(ScopedViewSet):
     def enrol_second_factor(self, request: Request) -> HttpResponse:
         """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed."""
         with transaction.atomic():
-            enrolled = factors.enrol(member=self.member, organization=organization_in_scope())
+            enrolled = factors.enrol(member=self.member, issuer=organization_in_scope().fullname)
             self.record(object_id=self.principal.member_id)
         return self.json({"result": enrolled})
 

@@ -58,6 +58,7 @@ NARROWED = {
 # What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
 REACHED = {
     "auth": set(),
+    "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
@@ -73,6 +74,7 @@ REACHED = {
 }
 # What all accounts share is not changed by who reaches only some of them.
 SHARED = {
+    "suborgs": {"account", "label", "environment", "category"},
     "members": {"account", "label", "environment", "category"},
     "roles": {"account", "label", "environment", "category"},
     "idp": {"account", "label", "environment", "category"},
@@ -129,6 +131,10 @@ RULES = {
     "POST /v1/auth/second_factor": Rule("auth", "change_password", "session"),
     "POST /v1/auth/second_factor/confirm": Rule("auth", "change_password", "session"),
     "POST /v1/auth/second_factor/remove": Rule("auth", "change_password", "session"),
+    "GET /v1/suborgs": Rule("suborgs", "list", "list"),
+    "POST /v1/suborgs": Rule("suborgs", "create", "create"),
+    "GET /v1/suborgs/{organization_id}": Rule("suborgs", "get", "object"),
+    "DELETE /v1/suborgs/{organization_id}": Rule("suborgs", "delete", "object"),
     "GET /v1/permissionsets": Rule("permission_set", "list", "whole"),
     "GET /v1/permissionsets/{permissionset_id}": Rule("permission_set", "get", "whole"),
     "GET /v1/auth/meta": Rule("idp", "get", "whole"),

@@ -138,6 +138,11 @@ def member(api: Api, at: Place) -> Example:
     return Example(body, result="member", statements=12)
 
 
+def sub_organization(api: Api, at: Place) -> Example:
+    body = {"name": new_name("below"), "fullname": "Example", "contact": "ops@example.com"}
+    return Example(body, result="organization", statements=24)
+
+
 def organization(api: Api, at: Place) -> Example:
     return Example(shown=api.get("/v1/organization").json()["result"])
 
@@ -219,5 +224,6 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "OrganizationViewSet": organization,
     "RoleViewSet": role,
     "SsoViewSet": sso,
+    "SubOrganizationViewSet": sub_organization,
     "TokenViewSet": token,
 }

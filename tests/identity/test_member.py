@@ -63,7 +63,7 @@ def accounts(acme: Api) -> dict[str, str]:
 
 
 def test_roles__of_a_new_organization__are_the_built_in(acme: Api) -> None:
-    assert names(acme.get("/v1/roles")) == ["administrator", "member", "viewer"]
+    assert names(acme.get("/v1/roles")) == ["administrator", "member", "root_administrator", "viewer"]
     shown = acme.get("/v1/roles/viewer").json()["result"]
     assert_problem(acme.delete("/v1/roles/viewer"), 403, "forbidden")
     assert_problem(acme.put("/v1/roles/viewer", shown | {"permission_set": "administrator"}), 403, "forbidden")

@@ -15,6 +15,8 @@ from accounts.models import Account, AccountLabel, Environment
 from core.columns import new_id
 from core.tenancy import Scope, scoped
 from identity.services import open_organization
+from organizations.models import OrganizationType
+from organizations.services import create_organization
 
 BATCH = 10_000
 LABELLED = 10  # one account of so many carries labels
@@ -47,8 +49,9 @@ class Command(BaseCommand):
 def make_organization(number: int) -> tuple[str, str]:
     """Its id, and an administrator token."""
     name = f"seed-{number}-{new_id()[-12:]}"
-    opened = open_organization(name=name, fullname=name)
-    return opened.organization.id, opened.issued.secrets["access"]
+    organization = create_organization(name=name, fullname=name, organization_type=OrganizationType.STANDARD)
+    with transaction.atomic():
+        return organization.id, open_organization(of=organization).issued.secrets["access"]
 
 
 def fill_organization(organization_id: str, accounts: int) -> None:

@@ -13,6 +13,7 @@ from identity.permissionsets.sets import Permissions
 from identity.services import open_organization
 from identity.tokens.services import TokenSpec, issue_token
 from organizations.models import Organization, OrganizationType
+from organizations.services import create_organization
 
 
 class Command(BaseCommand):
@@ -30,13 +31,11 @@ class Command(BaseCommand):
             organization = Organization.objects.filter(organization_type=OrganizationType.ROOT).first()
         token = None
         if organization is None:
-            opened = open_organization(
-                name=options["name"],
-                fullname=options["name"],
-                organization_type=OrganizationType.ROOT,
-                ttl=options["ttl"],
+            organization = create_organization(
+                name=options["name"], fullname=options["name"], organization_type=OrganizationType.ROOT
             )
-            organization, token = opened.organization, opened.issued.secrets["access"]
+            opened = open_organization(of=organization, ttl=options["ttl"])
+            token = opened.issued.secrets["access"]
         elif not options["if_new"]:
             with scoped(Scope(organization.id)):
                 issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=options["ttl"]))
