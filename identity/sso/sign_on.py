@@ -111,6 +111,12 @@ class SignOnViewSet(OpenViewSet):
             "iss": _text("The provider's issuer (RFC 9207)."),
         },
     }
+    examples = {
+        "exchange_code": {
+            "code": "C_xzL5Yl8vyGPp6q3IYSAqkDVSA7_OzQXlDIHHQ7oSU",
+            "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        }
+    }
     redirects = ("start_sso", "finish_oidc", "finish_saml")
     requests = {"finish_saml": SamlResponseSerializer, "exchange_code": ExchangeSerializer}
     forms = ("finish_saml",)
