@@ -16,6 +16,7 @@ import psycopg
 Kind = Literal["sqlite", "postgresql"]
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_URL = "postgres://root@127.0.0.1:5432/synqmgr_bench"
+LIMITS = "token=1000000000/60,organization=1000000000/60"  # counted as ever, and never reached
 _HASH_KEY = "from core.crypto.hierarchy import system_key; print(system_key(purpose='token').secret.hex())"
 
 
@@ -54,7 +55,7 @@ class Filled:
 
 def environment(folder: Path, url: str) -> dict[str, str]:
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("SYNQMGR_", "DATABASE_", "PROMETHEUS_"))}
-    own = {"SYNQMGR_DATA": str(folder), "DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    own = {"SYNQMGR_DATA": str(folder), "DATABASE_URL": url, "SYNQMGR_LIMITS": LIMITS, "PYTHONPATH": str(ROOT)}
     return keep | own | {"DJANGO_SETTINGS_MODULE": "synqmgr.settings"}
 
 

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
+from core.limits.counts import shared_counts
+
 
 def check_root_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
     if not settings.PRODUCTION:
@@ -54,7 +56,21 @@ def check_debug(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[check
     ]
 
 
-CHECKS = (check_root_keys, check_allowed_hosts, check_debug)
+def check_redis(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    try:
+        shared_counts().close()
+    except ValueError:  # its text may hold the password
+        return [
+            checks.Error(
+                "SYNQMGR_REDIS_URL is not the address of a Redis.",
+                hint="Write redis://host:6379/0 or rediss://user:password@host:6379/0.",
+                id="core.E004",
+            )
+        ]
+    return []
+
+
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_redis)
 
 
 def register() -> None:

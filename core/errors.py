@@ -165,6 +165,18 @@ class UnsupportedMediaTypeError(ProblemError):
     remedy = "Send `Content-Type: application/json`."
 
 
+class TooManyRequestsError(ProblemError):
+    """A limit on requests is used up: of the token, its organization, or the address it comes from.
+
+    `Retry-After` and `RateLimit` say in how many seconds a new window begins, `RateLimit-Policy` how many requests it
+    takes. Until then nothing of the request was done.
+    """
+
+    status = 429
+    slug = "too-many-requests"
+    remedy = "Wait for as many seconds as `Retry-After` says, then go on more slowly."
+
+
 class ProviderFailedError(ProblemError):
     """The provider answered, but not as it should have."""
 

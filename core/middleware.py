@@ -15,6 +15,7 @@ from django.urls import Resolver404, resolve
 
 from core.columns import new_id
 from core.errors import InvalidError, MalformedBodyError, MethodNotAllowedError, NotFoundError, Parameter
+from core.limits import nearest
 from core.logs import request_id
 from core.metrics import observe
 from core.network import client_address
@@ -42,6 +43,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         request.request_id = new_id()  # type: ignore[attr-defined]
         named = request_id.set(request.request_id)  # type: ignore[attr-defined]
+        nearest.set(None)
         try:
             response = self.answer(request)
             self.finish(request, response, time.perf_counter() - started)
@@ -77,6 +79,8 @@ class RequestMiddleware:
     def finish(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
         # At once: Django checks each name and value on its own, which for these takes as long as a query.
         added = {**_SAFE, "x-request-id": ("X-Request-Id", request.request_id)}  # type: ignore[attr-defined]
+        if (verdict := nearest.get()) is not None:
+            added |= {name.lower(): (name, value) for name, value in verdict.headers().items()}
         if not response.streaming:
             added["content-length"] = ("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
         response.headers._store = {**added, **response.headers._store}

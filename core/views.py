@@ -22,9 +22,10 @@ from core.errors import (
     MethodNotAllowedError,
     Parameter,
     ProblemError,
-    UnauthenticatedError,
 )
 from core.filters import ResourceFilterSet
+from core.limits import take
+from core.limits.requests import address_of, admit
 from core.listing import link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
@@ -81,6 +82,10 @@ class OpenViewSet(viewsets.ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        take("open", address_of(request))
+        self.refuse_other_methods()
+
+    def refuse_other_methods(self) -> None:
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
@@ -98,10 +103,8 @@ class ScopedViewSet(OpenViewSet):
     authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = request.user
-        if not isinstance(principal, Principal):
-            raise UnauthenticatedError("the request carries no token")
-        super().initial(request, *args, **kwargs)
+        principal = admit(request, self.surface)
+        self.refuse_other_methods()
         self.principal = principal
         scope = self.scope_of(principal) if principal.surface == self.surface else None
         if scope is None:

@@ -6,6 +6,7 @@ import django_stubs_ext
 import environ
 from django.core.management.utils import get_random_secret_key
 
+from core.limits.policies import read_limits
 from core.logs import configure
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
@@ -33,6 +34,19 @@ PUBLIC_URL = env.str("SYNQMGR_PUBLIC_URL", default=f"http://localhost:{PORT}").r
 RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may send the browser when it is done
 WORKERS = env.str("WORKERS", default="2")
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
+
+# Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
+LIMITS = read_limits(
+    {
+        "stranger": ("address", 60, 60),  # without a valid token
+        "open": ("address", 120, 60),  # operations that need no token, such as logging on
+        "token": ("token", 6_000, 60),
+        "organization": ("organization", 30_000, 60),
+        "syncro": ("address", 180, 60),  # what clients of that API are written for
+    },
+    env.str("SYNQMGR_LIMITS", default=""),
+)
+REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
 # The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="synqmgr-tests-"))
     settings.DATA_DIR = folder
     settings.ROOT_KEY_FILE = folder / "root.keys"
+    settings.LIMITS = {name: dataclasses.replace(policy, limit=0) for name, policy in settings.LIMITS.items()}
     settings.ROOT_KEYS = f"1:{base64.b64encode(os.urandom(32)).decode()}"
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 

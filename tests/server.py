@@ -23,6 +23,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_START = 30
+UNREACHED = ",".join(f"{name}=1000000000/60" for name in ("stranger", "token", "organization"))
 
 
 @dataclasses.dataclass
@@ -57,7 +58,7 @@ class Server:
         """Starts the process and waits until it answers."""
         command = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
-            "--workers", "1", "--blocking-threads", "4", "--no-ws", "synqmgr.wsgi:application",
+            "--workers", self.environment["WORKERS"], "--blocking-threads", "4", "--no-ws", "synqmgr.wsgi:application",
         ]  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -136,6 +137,8 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
             "DATABASE_URL": database,
             "SYNQMGR_DATA": str(folder),
             "SYNQMGR_OUTBOUND_ALLOW": "127.0.0.0/8",
+            "SYNQMGR_LIMITS": UNREACHED,
+            "WORKERS": "1",
         }
         server = Server(folder, inherited | own | environment, free_port())
         server.manage("create_keys")

@@ -58,7 +58,28 @@ HEADERS: dict[str, Schema] = {
     },
     "Location": {"description": "Where the browser goes.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}},
+    "RateLimit-Policy": {
+        "description": 'The limit that is nearest its end: `"token";q=6000;w=60` is 6,000 requests in 60 seconds.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What that limit leaves: `r` more requests in the `t` seconds until its window ends.",
+        "schema": {"type": "string"},
+    },
+    "X-RateLimit-Limit": {
+        "description": "How many requests that limit takes in a window.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "How many are left of them.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "X-RateLimit-Reset": {
+        "description": "When the window ends, in seconds since 1970 (UTC).",
+        "schema": {"type": "integer"},
+    },
 }
+LIMIT_HEADERS = [name for name in HEADERS if "RateLimit" in name]
 _CURSOR = "of the last object of the page before: the page starts after it, whatever the order."
 
 

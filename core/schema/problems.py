@@ -13,6 +13,7 @@ from core.errors import InvalidError, Parameter, ProblemError, Related
 from core.fields import EnumField, InstantField, IntegerField, ListField, StringField
 from core.problems import build_problem
 from core.schema.declarations import Operation
+from core.schema.parameters import LIMIT_HEADERS
 
 _OCCURRED = "2026-01-31T12:00:00.000000Z"
 _REQUEST = "019c1472-8c00-7a11-9d6e-2f6c3b1f5a07"
@@ -29,7 +30,7 @@ _TITLES = {
     413: ("BodyTooLarge", "The body is larger than 256 KiB."),
     415: ("UnsupportedMediaType", "The body is of a media type that the API does not read."),
     422: ("IdempotencyMismatch", "The `Idempotency-Key` was used with another body."),
-    429: ("TooManyRequests", "The token's budget of requests is used up; `Retry-After` says when to go on."),
+    429: ("TooManyRequests", "A limit on requests is used up; `Retry-After` says when to go on."),
     500: ("InternalError", "The service failed. The operator finds the reason in the log under the request id."),
     502: ("ProviderFailed", "The provider could not be reached, or answered not as it should have."),
     503: ("Unavailable", "The service is overloaded or its database away; `Retry-After` says when to try again."),
@@ -152,6 +153,8 @@ def answer(status: int, schema: dict[str, Any]) -> dict[str, Any]:
     headers: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
     if status in (429, 503):
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    if status == 429:
+        headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in LIMIT_HEADERS}
     if status == 401:
         headers["WWW-Authenticate"] = {"description": "`Bearer`", "schema": {"type": "string"}}
     content: dict[str, Any] = {"schema": schema} | ({"examples": examples} if examples else {})
