@@ -32,6 +32,7 @@ ORGANIZATION_WRITTEN = {
 }
 # Functions that import when they are called, and why.
 LATE_IMPORTS: dict[str, str] = {
+    "bench/logon.py": "the settings must be in the environment first",
     "tests/access/write.py": "Django must be set up first",
 }
 

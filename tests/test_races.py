@@ -112,6 +112,31 @@ def test_put__of_an_integration__one_wins_and_one_credential_is_left(server: Ser
     assert len(ok(send(server, "GET", f"/v1/credentials/{made['id']}"))) == 1
 
 
+def test_administrators__each_demoting_the_other__one_is_left(server: Server) -> None:
+    below = ok(send(server, "POST", "/v1/suborgs", {"name": f"race-{next(_number)}"}))
+    token = below["token"]["access"]["secret"]
+    made = []
+    for name in ("a@example.com", "b@example.com"):
+        body = {"name": name, "secret": "seven horses eat paper", "role_binding": ["administrator"]}
+        made.append(ok(send(server, "POST", "/v1/members", body, token))["member"])
+    for _ in range(4):
+        calls: list[Callable[[], Answer]] = [
+            lambda m=m: send(server, "PUT", f"/v1/members/{m['id']}", {**m, "role_binding": ["viewer"]}, token)  # type: ignore[misc]
+            for m in made
+        ]
+        calls += [lambda m=m: send(server, "DELETE", f"/v1/members/{m['id']}", None, token) for m in made]  # type: ignore[misc]
+        at_once(calls)
+    left = ok(send(server, "GET", "/v1/members", None, token))
+    assert [member["role_binding"] for member in left].count(["administrator"]) == 1
+
+
+def test_guesses__at_once__are_all_counted(server: Server) -> None:
+    body = {"name": f"nobody-{next(_number)}@example.com", "secret": "seven horses eat paper"}
+    path = f"/v1/auth/logon/{server.organization_id}"
+    answers = statuses(at_once([lambda: send(server, "POST", path, body)] * AT_ONCE))
+    assert answers == {401: 5, 429: AT_ONCE - 5}
+
+
 def test_delete__many_times__happens_once(server: Server, account: str) -> None:
     answers = at_once([lambda: send(server, "DELETE", f"/v1/accounts/{account}")] * AT_ONCE)
     assert statuses(answers) == {204: 1, 404: AT_ONCE - 1}

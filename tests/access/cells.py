@@ -51,6 +51,7 @@ def principals(acme: Api, globex: Api) -> dict[str, Api]:
         "token of an integration": acme.issue(surface=Surface.CONNECTORS),
         "token of an MCP client": acme.issue(surface=Surface.MCP),
         "session of a member": member_of(acme),
+        "sub-organization": below(acme),
         "neighbour": globex.issue(),
         "expired": expired(acme),
         "nobody": Api(""),
@@ -64,6 +65,14 @@ def member_of(api: Api) -> Api:
     assert api.post("/v1/members", body).status_code == 200
     session = api.log_on("session", SECRET)
     return session
+
+
+def below(api: Api) -> Api:
+    """The administrator of an organization that this one has made."""
+    answer = api.post("/v1/suborgs", {"name": "matrix-below"})
+    assert answer.status_code == 200, answer.content
+    result = answer.json()["result"]
+    return Api(result["organization"]["id"], result["token"]["access"]["secret"])
 
 
 def expired(api: Api) -> Api:

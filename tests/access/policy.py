@@ -44,6 +44,7 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "token of an integration": {},
     "token of an MCP client": {},
     "session of a member": CATALOG | {"auth": {"change_password", "logoff"}},
+    "sub-organization": {"*": EVERY},
     "neighbour": {"*": EVERY},
     "expired": {},
     "nobody": {},
@@ -197,6 +198,8 @@ OPEN_TO_ALL = (
 )
 
 EXCEPTIONS = {
+    # Only a root organization has organizations below it.
+    **{("sub-organization", "POST /v1/suborgs", kind): FORBIDDEN for kind in (INSIDE, OUTSIDE)},
     # There is no second factor to confirm, and the code is not one of it.
     ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
     ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
@@ -250,6 +253,8 @@ def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
     """Whether the object is there for the principal."""
     if rule.kind in ("whole", "session"):
         return True
+    if principal == "sub-organization":
+        return rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS
     if principal == "neighbour":
         return subject == FOREIGN or (rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS)
     if subject == OUTSIDE and principal in NARROWED:
