@@ -66,12 +66,10 @@ class AlwaysJson(BaseContentNegotiation):
         return renderers[0], "application/json"
 
 
-class ScopedViewSet(viewsets.ViewSet):
-    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
+class OpenViewSet(viewsets.ViewSet):
+    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
 
-    resource: ClassVar[str]  # the permission table's name of what is acted on
-    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
-    surface: ClassVar[str] = "management"
+    authentication_classes = []
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -92,10 +90,29 @@ class ScopedViewSet(viewsets.ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = admit(request, self.surface)
+        take("open", address_of(request))
+        self.refuse_other_methods()
+
+    def refuse_other_methods(self) -> None:
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [StrictJSONParser()]
+
+
+class ScopedViewSet(OpenViewSet):
+    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
+
+    resource: ClassVar[str]  # the permission table's name of what is acted on
+    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
+    surface: ClassVar[str] = "management"
+    authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        principal = admit(request, self.surface)
+        self.refuse_other_methods()
         self.principal = principal
         scope = self.scope_of(principal) if principal.surface == self.surface else None
         if scope is None:
@@ -144,28 +161,6 @@ class ScopedViewSet(viewsets.ViewSet):
         return HttpResponse(
             orjson.dumps(content), content_type="application/json", status=status, headers=dict(headers or {})
         )
-
-
-class OpenViewSet(viewsets.ViewSet):
-    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
-
-    authentication_classes = []
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
-    parser_classes = [StrictJSONParser]
-    http_method_names = ["get", "post", "head"]
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with scoped(None):
-            return super().dispatch(request, *args, **kwargs)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        take("open", address_of(request))
-        super().initial(request, *args, **kwargs)
-
-    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        allow = ", ".join(self.allowed_methods)
-        raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
 
 
 class ReadViewSet(ScopedViewSet):

@@ -5,6 +5,8 @@ from identity.members.views import MemberViewSet
 from identity.permissionsets.views import PermissionSetViewSet
 from identity.roles.views import RoleViewSet
 from identity.sessions.views import LogonViewSet, SessionViewSet
+from identity.sso.sign_on import SignOnViewSet
+from identity.sso.views import SsoMetadataViewSet, SsoViewSet
 from identity.suborganizations.views import SubOrganizationViewSet
 from identity.tokens.views import TokenRefreshViewSet, TokenRenewalViewSet, TokenViewSet
 
@@ -18,4 +20,7 @@ routes: Routes = [
     ("suborgs", SubOrganizationViewSet),
     ("auth", LogonViewSet),
     ("auth", SessionViewSet),
+    ("auth/sso", SsoViewSet),
+    ("auth", SsoMetadataViewSet),
+    ("auth", SignOnViewSet),
 ]

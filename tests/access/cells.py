@@ -142,7 +142,7 @@ def body_of(operation: Operation, made: Made, api: Api) -> Any:
     """A body that the operation takes."""
     if operation.action == "create" and operation.viewset.__name__ not in NO_FACE_OF_ITS_OWN:
         body = dict(made.example.body)
-        body["name"] = f"{body['name']}-again"
+        body |= {name: f"{body[name]}-again" for name in ("name", "fullname") if name in body}
         body.get("resources", {}).pop("organizations", None)
         return body
     if operation.action == "update":

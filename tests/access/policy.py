@@ -75,6 +75,7 @@ REACHED = {
     "integrations": {"account", "label", "environment", "category"},
     "integration_points": {"category"},
     "tokens": {"account", "label", "environment"},
+    "idp": set(),
     "organizations": set(),
     "members": set(),
     "roles": set(),
@@ -87,6 +88,7 @@ SHARED = {
     "suborgs": {"account", "label", "environment", "category"},
     "members": {"account", "label", "environment", "category"},
     "roles": {"account", "label", "environment", "category"},
+    "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
@@ -153,6 +155,12 @@ RULES = {
     "DELETE /v1/suborgs/{organization_id}": Rule("suborgs", "delete", "object"),
     "GET /v1/permissionsets": Rule("permission_set", "list", "whole"),
     "GET /v1/permissionsets/{permissionset_id}": Rule("permission_set", "get", "whole"),
+    "GET /v1/auth/meta": Rule("idp", "get", "whole"),
+    "GET /v1/auth/sso": Rule("idp", "get", "list"),
+    "POST /v1/auth/sso": Rule("idp", "create", "create"),
+    "GET /v1/auth/sso/{sso_id}": Rule("idp", "get", "object"),
+    "PUT /v1/auth/sso/{sso_id}": Rule("idp", "update", "object"),
+    "DELETE /v1/auth/sso/{sso_id}": Rule("idp", "delete", "object"),
     "GET /v1/accounts": Rule("accounts", "list", "list"),
     "POST /v1/accounts": Rule("accounts", "create", "create"),
     "GET /v1/accounts/{account_id}": Rule("accounts", "get", "object"),
@@ -187,9 +195,15 @@ RULES = {
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
 }
-# The docs, the probes, and the operator's metrics with a key of their own.
+# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
 OPEN_TO_ALL = (
+    "/v1/auth/exchange",
     "/v1/auth/logon/<str:organization_id>",
+    "/v1/auth/oidc/callback",
+    "/v1/auth/saml/acs",
+    "/v1/auth/saml/metadata",
+    "/v1/auth/saml/metadata/<str:sso_id>",
+    "/v1/auth/sso/<str:sso_id>/start",
     "/docs",
     "/livez",
     "/metrics",

@@ -201,6 +201,20 @@ def integration_of_all(api: Api, at: Place) -> Example:
     return Example(shown=made.json()["result"]["integration"])
 
 
+def sso(api: Api, at: Place) -> Example:
+    config = {
+        "type": "oidc",
+        "issuer_url": "https://login.example",
+        "client_id": "app",
+        "client_secret": "hush",
+        "provisioning": "create",
+        "allowed_domains": ["example.com"],
+    }
+    name = new_name("sso")
+    body = {"name": name, "fullname": f"Sign-on {name}", "config": config}
+    return Example(body, unshown={"config": config}, statements=8)
+
+
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
@@ -211,6 +225,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
     "RoleViewSet": role,
+    "SsoViewSet": sso,
     "SubOrganizationViewSet": sub_organization,
     "TokenViewSet": token,
 }
