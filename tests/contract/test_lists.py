@@ -130,7 +130,7 @@ def tie(face: Face, api: Api, groups: list[int]) -> None:
     """Gives rows of one group the same value in every column that they can be ordered by."""
     model: Any = face.viewset.serializer_class.Meta.model
     columns = [path for path in face.viewset.orders.values() if path not in SORTED_BY_ITSELF and "__" not in path]
-    rows = list(model._base_manager.filter(organization_id=api.id).order_by("id"))
+    rows = list(model._base_manager.filter(**{model.tenant_column: api.id}).order_by("id"))
     for i, row in enumerate(rows):
         same_as = rows[groups[i % len(groups)] % len(rows)]
         values = {column: getattr(same_as, column) for column in columns}
