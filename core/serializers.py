@@ -166,7 +166,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         reserved = self.Meta.model.reserved_names  # type: ignore[attr-defined]
         if is_id(value) and (self.instance is None or self.instance.id != value):
             self.fields["name"].fail("uuid")
-        if value in reserved:
+        if value in reserved and (self.instance is None or self.instance.name != value):
             self.fields["name"].fail("reserved")
         return value
 

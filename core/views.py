@@ -34,7 +34,7 @@ from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import Scope, current_scope, enter, scope_for_change, scoped
+from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
 
 VERBS = {
     "list": "list",
@@ -44,6 +44,14 @@ VERBS = {
     "partial_update": "patch",
     "destroy": "delete",
 }
+
+
+def enter_for_change(model: type[TenantModel]) -> None:
+    """What all accounts share is not for those to change who may touch some accounts only."""
+    scope = scope_for_change(model, current_scope())
+    if scope is None:
+        raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
+    enter(scope)
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -300,11 +308,7 @@ class ResourceViewSet(ReadViewSet):
         return self.json(content, headers={"ETag": self.tag(instance)})
 
     def refuse_shared(self) -> None:
-        """What all accounts share is not for those to change who may touch some accounts only."""
-        scope = scope_for_change(self.reader.model, current_scope())
-        if scope is None:
-            raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
-        enter(scope)
+        enter_for_change(self.reader.model)
 
     def refuse_outside(self, instance: Any) -> None:
         """Undoes a change that would put the object where its author cannot reach."""

@@ -24,7 +24,12 @@ OUTCOMES = {
     403: policy.FORBIDDEN,
     404: policy.ABSENT,
 }
-NO_FACE_OF_ITS_OWN = {"IntegrationTokenViewSet": "IntegrationViewSet"}  # acts on objects of another resource
+NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "IntegrationTokenViewSet": "IntegrationViewSet",
+    "McpTokenViewSet": "TokenViewSet",
+    "TokenRefreshViewSet": "TokenViewSet",
+    "TokenRenewalViewSet": "TokenViewSet",
+}
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
 SECRET = "seven horses eat paper"
 BODIES = {

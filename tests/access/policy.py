@@ -26,7 +26,17 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "credentials": EVERY,
         "integrations": EVERY,
         "integration_points": READ,
-        "tokens": {"list", "get", "create", "create_integration", "delete"},
+        "tokens": {
+            "list",
+            "get",
+            "create",
+            "create_integration",
+            "delete",
+            "reset",
+            "rotate",
+            "refresh",
+            "remove_secondary",
+        },
     },
     "connect-ui": CATALOG
     | {
@@ -96,7 +106,8 @@ class Rule:
     resource: str
     verb: str
     # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole,
-    # session (what only members do, of themselves)
+    # session (what only members do, of themselves),,
+    # refresh (takes a refresh secret as the bearer, and nobody here has one)
     kind: str
     reached_as: str = ""  # the resource whose narrowing counts, when it is another
 
@@ -113,6 +124,12 @@ RULES = {
     "POST /v1/tokens": Rule("tokens", "create", "create"),
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
     "DELETE /v1/tokens/{refresh_token_id}": Rule("tokens", "delete", "object"),
+    "DELETE /v1/tokens/{refresh_token_id}/secondary": Rule("tokens", "remove_secondary", "object"),
+    "PUT /v1/tokens/{refresh_token_id}/refresh": Rule("tokens", "refresh", "refresh"),
+    "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate": Rule("tokens", "rotate", "object"),
+    "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset": Rule("tokens", "reset", "object"),
+    "POST /v1/tokens/mcp": Rule("tokens", "create", "create"),
+    "POST /v1/tokens/synqly-integrations": Rule("tokens", "create_synqly_integrations", "whole"),
     "POST /v1/tokens/{account_id}/{integration_id}": Rule("tokens", "create_integration", "object", "integrations"),
     "GET /v1/members": Rule("members", "list", "list"),
     "POST /v1/members": Rule("members", "create", "create"),
@@ -197,12 +214,24 @@ OPEN_TO_ALL = (
     "/redoc",
 )
 
+ROTATE = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate"
+RESET = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset"
+OWN_ACCOUNT = "POST /v1/tokens/synqly-integrations"
 EXCEPTIONS = {
     # Only a root organization has organizations below it.
     **{("sub-organization", "POST /v1/suborgs", kind): FORBIDDEN for kind in (INSIDE, OUTSIDE)},
     # There is no second factor to confirm, and the code is not one of it.
     ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
     ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
+    # The token is seen, but it will be good for its account even when that has lost the label or environment.
+    ("narrowed to a label", ROTATE, INSIDE): FORBIDDEN,
+    ("narrowed to a label", RESET, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", ROTATE, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", RESET, INSIDE): FORBIDDEN,
+    # The organization's own account is none of these.
+    ("narrowed to an account", OWN_ACCOUNT, INSIDE): FORBIDDEN,
+    ("narrowed to a label", OWN_ACCOUNT, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", OWN_ACCOUNT, INSIDE): FORBIDDEN,
     # A new account never is the one account that the token is good for.
     ("narrowed to an account", "POST /v1/accounts", INSIDE): FORBIDDEN,
     # The account is in reach, only the integration point in the body is not.
@@ -217,7 +246,7 @@ def expected(principal: str, operation: str, subject: str) -> str:
     rule = RULES[operation]
     if not matters(rule, operation, subject):
         return NOTHING
-    if principal in ("nobody", "expired"):
+    if principal in ("nobody", "expired") or rule.kind == "refresh":
         return UNAUTHENTICATED
     if not is_granted(principal, rule):
         return FORBIDDEN

@@ -72,6 +72,8 @@ def test_matrix__foreign_object_below_an_own_owner__looks_like_none(
     last = operation.parameters[-1]
     for kind in (policy.OUTSIDE, policy.FOREIGN):
         crossed = asked[policy.INSIDE].values | {last: asked[kind].values[last]}
+        if crossed == asked[kind].values:
+            continue  # both have one owner, as tokens of the organization
         absent = asked[policy.INSIDE].values | {last: asked[policy.MISSING].values[last]}
         answer, gone = (ask(acme, operation, asked[policy.INSIDE], values) for values in (crossed, absent))
         assert answer.status_code == 404

@@ -104,7 +104,9 @@ def token(api: Api, at: Place) -> Example:
         "resources": {"organizations": {"ids": [api.id]}, "accounts": {"ids": [parent_account(api, at)]}},
         "permission_set": "token-issuer",
         "token_ttl": "1h",
+        "allowed_networks": ["127.0.0.0/8", "2001:db8::/32"],
     }
+    bodies = {"create_mcp_token": {"scope": {"type": "developer", "account_id": parent_account(api, at)}}}
 
     def organization_id(of: Api) -> str:
         return of.id
@@ -113,7 +115,7 @@ def token(api: Api, at: Place) -> Example:
         "/resources/accounts/ids/0": parent_account,
         "/resources/organizations/ids/0": organization_id,
     }
-    return Example(body, references=references)
+    return Example(body, references=references, bodies=bodies)
 
 
 def role(api: Api, at: Place) -> Example:

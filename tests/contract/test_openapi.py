@@ -32,6 +32,12 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "LogonRequest": {"extra": {"code"}},
     "OrganizationOptions": {"extra": {"require_second_factor"}},
     "OrganizationOptionsRequest": {"extra": {"require_second_factor"}},
+    # Tokens can be held to networks.
+    "CreateIntegrationTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateMcpTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateSynqlyIntegrationsTokenRequest": {"extra": {"allowed_networks"}},
+    "CreateTokenRequest": {"extra": {"allowed_networks"}},
+    "ProvisionedTokenRequest": {"extra": {"allowed_networks"}},
     # Computed, so what an update says of it is ignored.
     "UpdateIntegrationRequest": {"looser": {"provider_fullname"}},
     # A configuration has a name like everything else, and an update may send back all that was read.

@@ -221,7 +221,13 @@ def test_secret_shown_once__in_no_later_answer_log_or_table(live_server_process:
     integration = caller.send("POST", f"/v1/integrations/{account}", body)
     token = caller.send("POST", "/v1/tokens", {"resources": {}, "permission_set": "viewer"})
     short = caller.send("POST", f"/v1/tokens/{account}/{integration['integration']['id']}", {})
+    renewed = caller.send("PUT", f"/v1/tokens/{token['owner_id']}/{token['id']}/reset", None)
+    again = caller.send("PUT", f"/v1/tokens/{token['id']}/refresh", None, token=renewed["primary"]["refresh"]["secret"])
+    mcp = caller.send("POST", "/v1/tokens/mcp", {"scope": {"type": "management"}})
+    own = caller.send("POST", "/v1/tokens/synqly-integrations", {})["token"]
     texts = [
+        *(each["primary"][kind]["secret"] for each in (renewed, again, own) for kind in ("access", "refresh")),
+        mcp["secret"],
         *(made["token"]["primary"][kind]["secret"] for kind in ("access", "refresh")),
         *(token["primary"][kind]["secret"] for kind in ("access", "refresh")),
         *(integration["token"][kind]["secret"] for kind in ("access", "refresh")),
