@@ -200,6 +200,8 @@ def test_guessing__unknown_name__is_slowed_the_same(acme: Api) -> None:
     for name in ("ada@example.com", "eve@example.com"):
         answers[name] = [try_log_on(acme, name, OTHER) for _ in range(FREE + 1)]
     for known, unknown in zip(*answers.values(), strict=True):
+        for answer in (known, unknown):
+            answer.headers.pop("Retry-After", None)  # counts down
         assert without_identity(known) == without_identity(unknown)
 
 
