@@ -17,6 +17,8 @@ import pytest
 from tests.client.published import every_operation, new_name
 from tests.server import ROOT, Server
 
+# Operations that ask for no token.
+OPEN = ("logon", "start_sso", "finish_oidc", "finish_saml", "exchange_code", "saml_metadata", "saml_metadata_of")
 PACKAGE = "generated_management_client"
 
 
@@ -69,8 +71,7 @@ def test_generated_client__every_operation_served__has_a_function(package: str) 
     api = importlib.import_module(f"{package}.api")
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(api.__path__, f"{package}.api.")]
     functions = [module for module in modules if hasattr(module, "sync_detailed")]
-    described = (ROOT / "openapi.yaml").read_text().count("\n      operationId: ")
-    assert len(functions) == described >= len(every_operation())
+    assert len(functions) == len(every_operation()) + len(OPEN)
 
 
 def test_generated_client__steps_of_the_quickstart__all_work(generated: Generated) -> None:

@@ -71,7 +71,7 @@ class Seeds:
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own: whatever it holds may be changed."""
-    with serving(tmp_path_factory.mktemp("schemathesis")) as running:
+    with serving(tmp_path_factory.mktemp("schemathesis"), SYNQMGR_LIMITS="off") as running:
         yield running
 
 

@@ -98,6 +98,26 @@ def enter_passwords(caller: Caller) -> None:
     caller.send("GET", "/v1/members/canary")
 
 
+def enter_sign_on_secrets(caller: Caller) -> None:
+    """Every place of a secret of single sign-on, right, wrong and malformed."""
+    config = {"type": "oidc", "issuer_url": "https://login.example", "client_id": "app", "client_secret": CANARY}
+    made = caller.send("POST", "/v1/auth/sso", {"fullname": "canary", "config": config})
+    one = f"/v1/auth/sso/{made['id']}"
+    for wrong in (
+        {"client_secret": [CANARY]},
+        {"client_secret": CANARY * 200},
+        {"type": "saml", "idp_certificate": CANARY},
+        {"unknown": CANARY},
+    ):
+        caller.send("POST", "/v1/auth/sso", {"fullname": "bad", "config": config | wrong})
+        caller.send("PUT", one, {**made, "config": config | wrong})
+    caller.send("PUT", one, {**made, "config": config})
+    caller.send("GET", "/v1/auth/sso")
+    for code, verifier in ((CANARY, CANARY * 2), ([CANARY], "x" * 43), ("x", CANARY * 9), (CANARY, CANARY + " " * 40)):
+        caller.send("POST", "/v1/auth/exchange", {"code": code, "code_verifier": verifier})
+    caller.send("GET", f"/v1/auth/oidc/callback?state={CANARY}&code={CANARY}")
+
+
 @pytest.fixture(scope="module")
 def exercised(live_server_process: Server) -> Caller:
     """Every secret place, filled, read, changed, refused and deleted."""
@@ -146,6 +166,7 @@ def exercised(live_server_process: Server) -> Caller:
     }  # fmt: skip
     caller.send("POST", integrations, {"name": "failing", "provider_config": failing})
     enter_passwords(caller)
+    enter_sign_on_secrets(caller)
     for listing in (
         "/v1/accounts",
         "/v1/integrations?expand=all",
