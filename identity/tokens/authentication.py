@@ -16,10 +16,12 @@ from rest_framework.request import Request
 from core.columns import IdColumn, InstantColumn, TextColumn, format_instant
 from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, UnauthenticatedError
+from core.lookup import Lookup
 from core.network import client_address
 from core.permissions import Principal
 from core.plan import WireText
-from core.prepared import Slot, prepared
+from core.prepared import Slot
+from core.tenancy import Scope, scoped
 from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT, MemberType
 from identity.tokens.models import TokenSecret
 from identity.tokens.rights import OWN_SESSION, links_of
@@ -94,6 +96,9 @@ def _secret_row() -> QuerySet[Any, Any]:
     )
 
 
+SECRETS = Lookup("token", _secret_row, organization=5)
+
+
 class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access secret>`."""
 
@@ -117,12 +122,13 @@ class TokenAuthentication(BaseAuthentication):
         now = format_instant(dt.datetime.now(dt.UTC))
         self.refuse_unusable(secret, address, now)
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
-            TokenSecret._base_manager.filter(public_id=public_id).update(used_at=now, used_from=address)
+            with scoped(Scope(secret.organization_id)):
+                TokenSecret.objects.filter(public_id=public_id).update(used_at=now, used_from=address)
         return self.principal(secret, now), None
 
     def find(self, public_id: str, text: str) -> Secret:
         """The secret with this text, whatever has become of it."""
-        rows = prepared("token", _secret_row).rows(public_id=public_id, kind=self.kind)
+        rows = SECRETS.rows(public_id=public_id, kind=self.kind)
         digest = keyed_hash(text)
         if not rows or not same(bytes(rows[0][0]), digest):
             raise UnauthenticatedError(_UNUSABLE)
