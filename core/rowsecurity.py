@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
 from django.utils.module_loading import import_string
 
+from core.roles import ensure_role
 from core.tenancy import TenantModel
 
 log = structlog.get_logger("synqmgr.rowsecurity")
@@ -23,14 +25,6 @@ WHY_NOT = (
 # A query of its own each, which runs once a statement and not once a row.
 _ORGANIZATION = "(SELECT nullif(btrim(current_setting('app.org', true), '*'), '')::uuid)"
 _EVERYBODY = "(SELECT current_setting('app.org', true) = '*')"
-_MAKE_ROLE = """
-DO $make$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN
-        CREATE ROLE {role} NOLOGIN;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN  -- roles are the whole server's: another made it meanwhile
-END $make$
-"""
 
 
 def tenant_columns() -> dict[str, list[str]]:
@@ -69,16 +63,15 @@ def after_migrations(*, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
             cursor.execute(statement)
     if settings.ROW_SECURITY == "off":
         return
-    with database.cursor() as cursor:
-        if not _have_role(cursor):
-            if settings.ROW_SECURITY == "on":
-                raise ImproperlyConfigured(WHY_NOT.format(role=settings.TENANT_ROLE))
-            return
-        columns = tenant_columns()
-        if columns.keys() <= tables:
-            with transaction.atomic(using=using):
-                for statement in (*_policies(cursor, columns), *_lookup(), *_grants(cursor)):
-                    cursor.execute(statement)
+    if not ensure_role(database):
+        if settings.ROW_SECURITY == "on":
+            raise ImproperlyConfigured(WHY_NOT.format(role=settings.TENANT_ROLE))
+        return
+    columns = tenant_columns()
+    if columns.keys() <= tables:  # else these are the migrations of some apps only
+        with database.cursor() as cursor, transaction.atomic(using=using):
+            for statement in (*_policies(cursor, columns), *_lookup(), *_grants(cursor)):
+                cursor.execute(statement)
     database.assume_tenant()
 
 
@@ -95,29 +88,10 @@ def announce() -> None:
     log.warning("row_security_off", why=WHY_NOT.format(role=settings.TENANT_ROLE))
 
 
-def may_act_as_tenant(cursor: Any) -> bool:
-    """Whether the login role has the tenants' role or can make it."""
-    cursor.execute(
-        "SELECT rolsuper OR rolcreaterole OR EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = %s "
-        "AND pg_has_role(session_user, r.oid, 'MEMBER')) FROM pg_roles WHERE rolname = session_user",
-        [settings.TENANT_ROLE],
-    )
-    return bool(cursor.fetchone()[0])
-
-
-def _have_role(cursor: Any) -> bool:
-    """Makes the tenants' role and gives it to the login role, as far as that is needed and allowed."""
-    if not may_act_as_tenant(cursor):
-        return False
-    role = connection.ops.quote_name(settings.TENANT_ROLE)
-    text = "'" + settings.TENANT_ROLE.replace("'", "''") + "'"
-    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [settings.TENANT_ROLE])
-    if cursor.fetchone() is None:
-        cursor.execute(_MAKE_ROLE.format(role=role, text=text))
-    cursor.execute("SELECT pg_has_role(session_user, %s, 'MEMBER')", [settings.TENANT_ROLE])
-    if not cursor.fetchone()[0]:
-        cursor.execute(f"GRANT {role} TO SESSION_USER")
-    return True
+def as_owner() -> contextlib.AbstractContextManager[None]:
+    """For what only the owner of a table may do to it, such as counting its rows for the planner."""
+    database: Any = connection
+    return database.as_owner() if database.vendor == "postgresql" else contextlib.nullcontext()
 
 
 def _policies(cursor: Any, columns: dict[str, list[str]]) -> Iterator[str]:

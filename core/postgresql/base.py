@@ -24,7 +24,10 @@ WHERE rolname = %s AND NOT rolsuper AND NOT rolbypassrls
 """
 
 
-class TenantCursor(base.ServerBindingCursor):  # type: ignore[misc] # the stubs know no psycopg 3
+_Cursor: Any = base.ServerBindingCursor  # whose base the stubs take for psycopg 2's
+
+
+class TenantCursor(_Cursor):  # type: ignore[misc]
     """Every statement passes here, whether it is Django's, a prepared one or written by hand."""
 
     def __init__(self, *args: Any, database: DatabaseWrapper, **options: Any) -> None:
@@ -107,20 +110,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         was_tenant = self.is_tenant
         self.resume_owner()
-        yield
-        if was_tenant:
-            self.assume_tenant()
+        try:
+            yield
+        finally:
+            if was_tenant and self.is_aborted():
+                self.is_tenant, self.told = True, None  # the rollback to come gives the role back
+            elif was_tenant:
+                self.assume_tenant()
 
     def untold(self) -> str | None:
         """The organization that the session must be told before its next statement; None when it knows."""
         scope = IN_FORCE.get()
-        if scope is None:
-            wanted = NOBODY
-        else:
-            wanted = EVERYBODY if scope.organization_id is None else str(scope.organization_id)
-        if wanted in (self.told, FINDING) or self.connection.pgconn.transaction_status == TransactionStatus.INERROR:
-            return None
-        return wanted
+        wanted = NOBODY if scope is None else str(scope.organization_id or EVERYBODY)
+        return None if wanted in (self.told, FINDING) or self.is_aborted() else wanted
+
+    def is_aborted(self) -> bool:
+        """Whether an error ended the transaction, so that only its rollback is heard."""
+        return bool(self.connection.pgconn.transaction_status == TransactionStatus.INERROR)
 
     def tell(self) -> None:
         """Tells the session what it does not know, in a statement of its own."""
