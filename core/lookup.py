@@ -22,8 +22,8 @@ class Lookup:
     function's name follows its text, so servers of two versions each call their own.
     """
 
-    def __init__(self, name: str, query: Callable[[], models.QuerySet[Any, Any]], *, organization: int) -> None:
-        self.name, self.query, self.organization = name, query, organization
+    def __init__(self, name: str, query: Callable[[], models.QuerySet[Any, Any]], *, tenant_at: int) -> None:
+        self.name, self.query, self.tenant_at = name, query, tenant_at
 
     @functools.cached_property
     def compiled(self) -> tuple[str, tuple[Slot, ...]]:
@@ -56,25 +56,29 @@ class Lookup:
         slots = self.compiled[1]
         places = ", ".join(["%s"] * len(slots))
         return Prepared.of(
-            f"SELECT *, set_config('app.org', c{self.organization}, false) FROM {self.function}({places})",  # noqa: S608
+            f"SELECT *, set_config('app.org', c{self.tenant_at}, false) FROM {self.function}({places})",  # noqa: S608
             slots,
         )
 
-    def definition(self) -> list[str]:
-        """The statements that make the function; whoever runs them owns it."""
+    @property
+    def signature(self) -> str:
+        return f"{self.function}({', '.join(['text'] * len(self.compiled[1]))})"
+
+    def definition(self, cursor: Any) -> list[str]:
+        """The statements that make the function, none if it is there as it should be. Whoever runs them owns it."""
         sql, slots = self.compiled
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [None] * len(slots))
-            kinds = [column.type_code for column in cursor.description]
-            cursor.execute("SELECT format_type(kind, NULL) FROM unnest(%s::oid[]) AS kind", [kinds])
-            columns = ", ".join(f"c{i} {kind}" for i, (kind,) in enumerate(cursor.fetchall()))
-            cursor.execute("SELECT quote_ident(current_schema())")
-            schema = cursor.fetchone()[0]
-        takes = ", ".join(["text"] * len(slots))
+        cursor.execute(sql, [None] * len(slots))
+        kinds = [column.type_code for column in cursor.description]
+        cursor.execute("SELECT format_type(kind, NULL) FROM unnest(%s::oid[]) AS kind", [kinds])
+        answer = "TABLE(" + ", ".join(f"c{i} {kind}" for i, (kind,) in enumerate(cursor.fetchall())) + ")"
+        cursor.execute("SELECT pg_get_function_result(to_regprocedure(%s)), current_schema()", [self.signature])
+        found, schema = cursor.fetchone()
+        if found == answer:
+            return []
         body = sql % tuple(f"${i}" for i in range(1, len(slots) + 1))
         return [
-            f"CREATE OR REPLACE FUNCTION {self.function}({takes}) RETURNS TABLE ({columns}) "
-            f"LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER SET search_path = {schema}, pg_temp "
-            f"AS $find$ BEGIN RETURN QUERY {body}; END $find$",
-            f"REVOKE ALL ON FUNCTION {self.function}({takes}) FROM PUBLIC",
+            f"DROP FUNCTION IF EXISTS {self.signature}",
+            f"CREATE FUNCTION {self.signature} RETURNS {answer} LANGUAGE plpgsql STABLE ROWS 1 SECURITY DEFINER "
+            f'SET search_path = "{schema}", pg_temp AS $find$ BEGIN RETURN QUERY {body}; END $find$',
+            f"REVOKE ALL ON FUNCTION {self.signature} FROM PUBLIC",
         ]

@@ -12,12 +12,14 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db.backends.utils import truncate_name
 from django.utils.module_loading import import_string
 
 from core.roles import ensure_role
 from core.tenancy import TenantModel
 
 log = structlog.get_logger("synqmgr.rowsecurity")
+LONGEST_NAME = 63  # PostgreSQL cuts longer ones off
 WHY_NOT = (
     "row level security is off: the login role has no role {role!r} to act as, or `manage.py migrate` was not run "
     "since. Let the login role create roles, or run: CREATE ROLE {role} NOLOGIN; GRANT {role} TO <login role>;"
@@ -70,7 +72,7 @@ def after_migrations(*, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     columns = tenant_columns()
     if columns.keys() <= tables:  # else these are the migrations of some apps only
         with database.cursor() as cursor, transaction.atomic(using=using):
-            for statement in (*_policies(cursor, columns), *_lookup(), *_grants(cursor)):
+            for statement in (*_policies(cursor, columns), *_lookup(cursor), *_grants(cursor)):
                 cursor.execute(statement)
     database.assume_tenant()
 
@@ -112,22 +114,23 @@ def _policies(cursor: Any, columns: dict[str, list[str]]) -> Iterator[str]:
         yield f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY'
 
 
-def _lookup() -> list[str]:
-    lookup = import_string(settings.TENANT_LOOKUP)
-    role = connection.ops.quote_name(settings.TENANT_ROLE)
-    takes = ", ".join(["text"] * len(lookup.compiled[1]))
-    return [*lookup.definition(), f"GRANT EXECUTE ON FUNCTION {lookup.function}({takes}) TO {role}"]
+def _lookup(cursor: Any) -> list[str]:
+    lookup, role = import_string(settings.TENANT_LOOKUP), connection.ops.quote_name(settings.TENANT_ROLE)
+    return [*lookup.definition(cursor), f"GRANT EXECUTE ON FUNCTION {lookup.signature} TO {role}"]
 
 
 def _grants(cursor: Any) -> Iterator[str]:
     """Every table of ours, also those of no tenant; what else is in the schema is not ours to give."""
     role = connection.ops.quote_name(settings.TENANT_ROLE)
     cursor.execute(
-        "SELECT current_schema(), array_agg(relname::text) FROM pg_class WHERE relkind = 'r' "
-        "AND relnamespace = current_schema()::regnamespace AND pg_has_role(relowner, 'USAGE')"
+        "SELECT current_schema(), has_schema_privilege(%s, current_schema(), 'USAGE'), array_agg(relname::text) "
+        "FROM pg_class WHERE relkind = 'r' "
+        "AND relnamespace = current_schema()::regnamespace AND pg_has_role(relowner, 'USAGE')",
+        [settings.TENANT_ROLE],
     )
-    schema, tables = cursor.fetchone()
-    yield f'GRANT USAGE ON SCHEMA "{schema}" TO {role}'
+    schema, has_schema, tables = cursor.fetchone()
+    if not has_schema:
+        yield f'GRANT USAGE ON SCHEMA "{schema}" TO {role}'
     listed = ", ".join(connection.ops.quote_name(table) for table in tables)
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {listed} TO {role}"
 
@@ -140,7 +143,7 @@ def _keys(cursor: Any, tables: set[str]) -> Iterator[str]:
         table, to = field.model._meta.db_table, field.related_model._meta.db_table
         if not {table, to} <= tables:
             continue
-        unique, key = f"{to}_of_tenant", f"{table}_{field.column}_of_tenant"
+        unique, key = truncate_name(f"{to}_of_tenant", LONGEST_NAME), key_name(field)
         if unique not in found:
             found.add(unique)
             primary = field.target_field.column
@@ -150,6 +153,10 @@ def _keys(cursor: Any, tables: set[str]) -> Iterator[str]:
                 f'ALTER TABLE "{table}" ADD CONSTRAINT "{key}" FOREIGN KEY ("organization_id", "{field.column}") '
                 f'REFERENCES "{to}" ("organization_id", "{field.target_field.column}") DEFERRABLE INITIALLY DEFERRED'
             )
+
+
+def key_name(field: Any) -> str:
+    return truncate_name(f"{field.model._meta.db_table}_{field.column}_of_tenant", LONGEST_NAME)
 
 
 def tenant_keys() -> Iterator[Any]:

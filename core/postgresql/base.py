@@ -130,6 +130,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def tell(self) -> None:
         """Tells the session what it does not know, in a statement of its own."""
-        if self.is_tenant:
+        if self.is_tenant and self.untold() is not None:
             with self.connection.cursor() as cursor:
-                cursor.execute("SELECT")  # its cursor does the telling
+                cursor.execute("SELECT")  # the cursor itself does the telling

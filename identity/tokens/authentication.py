@@ -96,7 +96,7 @@ def _secret_row() -> QuerySet[Any, Any]:
     )
 
 
-SECRETS = Lookup("token", _secret_row, organization=5)
+SECRETS = Lookup("token", _secret_row, tenant_at=5)
 
 
 class TokenAuthentication(BaseAuthentication):
