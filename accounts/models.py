@@ -9,6 +9,8 @@ from core.columns import JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 
+OWN_ACCOUNT = "synqly-integrations"  # the organization's own, made by its tokens alone
+
 
 class Environment(models.TextChoices):
     TEST = "test"
@@ -19,7 +21,7 @@ class Account(Resource):
     """One of the organization's customers: the owner of integrations and credentials."""
 
     resource_type = "account"
-    reserved_names = frozenset({"lookup"})  # /v1/credentials/lookup
+    reserved_names = frozenset({"lookup", OWN_ACCOUNT})  # /v1/credentials/lookup
     narrowed_by = {"accounts": "id", "environments": "environment", "labels": "label_rows__label"}
 
     environment = TextColumn(max_length=16, choices=Environment.choices, default=Environment.PROD)

@@ -8,8 +8,10 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from accounts.models import Account, AccountLabel, Environment
-from core.fields import EnumField, ListField, StringField
-from core.serializers import ResourceSerializer
+from core.durations import DurationField
+from core.fields import EnumField, IdField, ListField, StringField
+from core.serializers import ResourceSerializer, StrictSerializer
+from identity.tokens.networks import NetworksField
 from identity.tokens.serializers import ProvisionedTokenRequestSerializer, RefreshTokenSerializer
 
 label_pattern = RegexValidator(r"\A[A-Za-z0-9_\-:.]{1,48}\Z", "must be 1 to 48 letters, digits, _, -, : and .")
@@ -63,6 +65,20 @@ class CreateAccountResponseResultSerializer(serializers.Serializer[Any]):
     token = RefreshTokenSerializer(
         required=False, help_text="The token that was asked for, with its secrets: they are not shown again."
     )
+
+
+class CreateSynqlyIntegrationsTokenRequestSerializer(StrictSerializer):
+    """A token for the organization's own account."""
+
+    token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")
+    allowed_networks = NetworksField()
+
+
+class SynqlyIntegrationsTokenResponseSerializer(serializers.Serializer[Any]):
+    """The organization's own account, and a token for it."""
+
+    account_id = IdField(help_text="Id of the account `synqly-integrations`.")
+    token = RefreshTokenSerializer(help_text="The token, with its secrets: they are not shown again.")
 
 
 def index_labels(account: Account) -> None:

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
 from accounts.models import Account, Environment
-from accounts.serializers import AccountSerializer, CreateAccountResponseResultSerializer
+from accounts.serializers import (
+    AccountSerializer,
+    CreateAccountResponseResultSerializer,
+    CreateSynqlyIntegrationsTokenRequestSerializer,
+    SynqlyIntegrationsTokenResponseSerializer,
+)
+from accounts.services import find_own_account
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, MembershipFilter, ResourceFilterSet
-from core.views import ResourceViewSet
-from identity.tokens.services import ADHOC_TTL, TokenSpec, issue_token, token_of
+from core.listing import refuse_unknown
+from core.serializers import validated
+from core.views import ResourceViewSet, ScopedViewSet
+from identity.permissionsets.sets import Permissions
+from identity.tokens.services import ADHOC_TTL, TokenSpec, issue_token, refuse_wider, token_of
 from identity.tokens.views import shown_once
 
 
@@ -42,7 +56,43 @@ class AccountViewSet(ResourceViewSet):
                 name=asked.get("name"),
                 fullname=asked.get("fullname"),
                 account_id=account.id,
+                networks=asked.get("allowed_networks"),
                 name_at="/token/name",
             )
             result["token"] = shown_once(issue_token(spec=spec, within=token_of(principal=self.principal)))
         return account, {"result": result}
+
+
+class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
+    """Tokens for the integrations that the organization has of its own."""
+
+    resource = "tokens"
+    verbs = {"create_synqly_integrations_token": "create_synqly_integrations"}
+    requests = {"create_synqly_integrations_token": CreateSynqlyIntegrationsTokenRequestSerializer}
+    optional_bodies = ("create_synqly_integrations_token",)
+    results = {"create_synqly_integrations_token": SynqlyIntegrationsTokenResponseSerializer}
+
+    @action(detail=False, methods=["post"], url_path="synqly-integrations")
+    def create_synqly_integrations_token(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Creates a token for the integrations of the organization itself.
+
+        They belong to an account named `synqly-integrations`, which the first such token makes. The token manages
+        that account alone. Its secrets are shown in this answer only.
+        """
+        refuse_unknown(request.query_params, [])
+        data = self.body() if self.has_body() else {}
+        asked = validated(CreateSynqlyIntegrationsTokenRequestSerializer(data=data)).validated_data
+        refuse_wider(principal=self.principal, permission_set=Permissions.ACCOUNT_MANAGER)
+        with transaction.atomic():
+            parent = token_of(principal=self.principal)  # locked before the organization, as wherever tokens are made
+            account = find_own_account()
+            spec = TokenSpec(
+                permission_set=Permissions.ACCOUNT_MANAGER,
+                resources={"accounts": {"ids": [account.id]}},
+                ttl=asked.get("token_ttl") or ADHOC_TTL,
+                account_id=account.id,
+                networks=asked.get("allowed_networks"),
+            )
+            issued = issue_token(spec=spec, parent=parent)
+            self.record(object_id=issued.token.id)
+        return self.json({"result": {"account_id": account.id, "token": shown_once(issued)}})

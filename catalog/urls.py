@@ -1,6 +1,7 @@
 """The catalog's addresses."""
 
+from catalog.mcp.views import McpTokenViewSet
 from catalog.views import CapabilitiesViewSet
 from core.routing import Routes
 
-routes: Routes = [("capabilities", CapabilitiesViewSet)]
+routes: Routes = [("tokens", McpTokenViewSet), ("capabilities", CapabilitiesViewSet)]

@@ -40,6 +40,12 @@ class StringField(serializers.CharField):
         return str(data)
 
 
+class SecretField(StringField):
+    """Text that no answer, problem or log repeats."""
+
+    secret = True
+
+
 class NameField(StringField):
     """A resource's short name."""
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import IO, Any, Literal
+from urllib.parse import parse_qsl
 
 import orjson
 from django.http import UnreadablePostError
@@ -21,6 +22,7 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_TEXT = 64 * 1024
 MAX_POINTER = 512
+MAX_FIELDS = 50
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -252,7 +254,10 @@ class StrictJSONParser(BaseParser):
         raw = self._read(stream)
         if length is not None and len(raw) < length:
             raise MalformedBodyError("Send as many bytes as `Content-Length` declares.", at=Parameter("body", ""))
-        return read_json(raw, limit=self.limit) if raw else EMPTY
+        return self.read(raw) if raw else EMPTY
+
+    def read(self, raw: bytes) -> Any:
+        return read_json(raw, limit=self.limit)
 
     def _read(self, stream: IO[bytes]) -> bytes:
         """All of the stream, but at most one byte more than is allowed."""
@@ -265,6 +270,23 @@ class StrictJSONParser(BaseParser):
         except UnreadablePostError as error:
             raise MalformedBodyError("Send the whole body.", at=Parameter("body", "")) from error
         return b"".join(chunks)
+
+
+class FormParser(StrictJSONParser):
+    """`application/x-www-form-urlencoded`, each member once: an object of texts."""
+
+    media_type = "application/x-www-form-urlencoded"
+
+    def read(self, raw: bytes) -> Any:
+        try:
+            pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        except ValueError as error:
+            raise MalformedBodyError("Send an URL-encoded form in UTF-8.", at=Parameter("body", "")) from error
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            raise MalformedBodyError("Send each member of a form once.", at=Parameter("body", ""))
+        check_json(members)
+        return members
 
 
 class PatchParser(StrictJSONParser):

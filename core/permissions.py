@@ -50,6 +50,23 @@ class Principal:
         return Scope(self.organization_id, tuple(groups))
 
 
+def lies_within(links: Sequence[Link], bounds: Sequence[Link]) -> bool:
+    """Whether nothing passes `links` alone: each of the bounds is as wide as one of them."""
+    return all(any(_covers(bound, link) for link in links) for bound in bounds)
+
+
+def _covers(bound: Link, link: Link) -> bool:
+    return all(
+        any(holds(wide.verbs, grant.verbs) and grant.narrowing.lies_within(wide.narrowing) for wide in bound)
+        for grant in link
+    )
+
+
+def holds(grants: Grants, others: Grants) -> bool:
+    """Whether a permission set grants all that another does."""
+    return all(allows(grants, resource, verb) for resource, verbs in others.items() for verb in verbs)
+
+
 def allows(grants: Grants, resource: str, verb: str) -> bool:
     """Whether a permission set grants a verb on a resource."""
     everywhere, here = grants.get("all", frozenset()), grants.get(resource, frozenset())

@@ -55,8 +55,9 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
     """A resource on the wire.
 
     `Meta.fields` is the representation in the contract's order. Of these, `Meta.read_only` are set by the
-    server, `Meta.fixed` can be set at creation only, `Meta.update_only` only later, `Meta.optional` may be absent.
-    `Meta.create_only` are members of the create body alone, `Meta.expanded` are filled by `expand`.
+    server, `Meta.fixed` can be set at creation only, `Meta.update_only` only later, `Meta.optional` may be absent,
+    `Meta.kept` are always shown and stay as they are when an update leaves them out. `Meta.create_only` are members
+    of the create body alone, `Meta.expanded` are filled by `expand`.
     """
 
     mode: ClassVar[Mode] = "read"
@@ -77,6 +78,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         read_only: ClassVar[tuple[str, ...]] = ("id", "created_at", "updated_at")
         fixed: ClassVar[tuple[str, ...]] = ()
         optional: ClassVar[tuple[str, ...]] = ()
+        kept: ClassVar[tuple[str, ...]] = ()
         create_only: ClassVar[tuple[str, ...]] = ()
         update_only: ClassVar[tuple[str, ...]] = ()
         expanded: ClassVar[tuple[str, ...]] = ()
@@ -116,7 +118,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         for name, field in fields.items():
             field.expanded = name in meta.expanded
             if mode != "create" and not field.read_only:
-                field.required, field.default = name not in meta.optional, serializers.empty
+                field.required, field.default = name not in (*meta.optional, *meta.kept), serializers.empty
             if mode == "read":
                 field.read_only = True
                 field.required = False
@@ -164,7 +166,7 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         reserved = self.Meta.model.reserved_names  # type: ignore[attr-defined]
         if is_id(value) and (self.instance is None or self.instance.id != value):
             self.fields["name"].fail("uuid")
-        if value in reserved:
+        if value in reserved and (self.instance is None or self.instance.name != value):
             self.fields["name"].fail("reserved")
         return value
 

@@ -45,6 +45,14 @@ class Narrowing:
         """Whether only some of the accounts pass."""
         return not (self.accounts is None and self.environments is None and self.labels is None)
 
+    def lies_within(self, other: Narrowing) -> bool:
+        """Whether nothing passes this one alone, whatever becomes of the rows."""
+        for dimension in dataclasses.fields(self):
+            mine, bound = getattr(self, dimension.name), getattr(other, dimension.name)
+            if bound is not None and (mine is None or not mine <= bound):
+                return False
+        return True
+
 
 EVERYTHING = Narrowing()
 

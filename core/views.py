@@ -34,7 +34,7 @@ from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import Scope, current_scope, enter, scope_for_change, scoped
+from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
 
 VERBS = {
     "list": "list",
@@ -44,6 +44,14 @@ VERBS = {
     "partial_update": "patch",
     "destroy": "delete",
 }
+
+
+def enter_for_change(model: type[TenantModel]) -> None:
+    """What all accounts share is not for those to change who may touch some accounts only."""
+    scope = scope_for_change(model, current_scope())
+    if scope is None:
+        raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
+    enter(scope)
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -58,12 +66,10 @@ class AlwaysJson(BaseContentNegotiation):
         return renderers[0], "application/json"
 
 
-class ScopedViewSet(viewsets.ViewSet):
-    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
+class OpenViewSet(viewsets.ViewSet):
+    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
 
-    resource: ClassVar[str]  # the permission table's name of what is acted on
-    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
-    surface: ClassVar[str] = "management"
+    authentication_classes = []
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -84,10 +90,29 @@ class ScopedViewSet(viewsets.ViewSet):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = admit(request, self.surface)
+        take("open", address_of(request))
+        self.refuse_other_methods()
+
+    def refuse_other_methods(self) -> None:
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [StrictJSONParser()]
+
+
+class ScopedViewSet(OpenViewSet):
+    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
+
+    resource: ClassVar[str]  # the permission table's name of what is acted on
+    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
+    surface: ClassVar[str] = "management"
+    authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        principal = admit(request, self.surface)
+        self.refuse_other_methods()
         self.principal = principal
         scope = self.scope_of(principal) if principal.surface == self.surface else None
         if scope is None:
@@ -136,28 +161,6 @@ class ScopedViewSet(viewsets.ViewSet):
         return HttpResponse(
             orjson.dumps(content), content_type="application/json", status=status, headers=dict(headers or {})
         )
-
-
-class OpenViewSet(viewsets.ViewSet):
-    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
-
-    authentication_classes = []
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
-    parser_classes = [StrictJSONParser]
-    http_method_names = ["get", "post", "head"]
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with scoped(None):
-            return super().dispatch(request, *args, **kwargs)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        take("open", address_of(request))
-        super().initial(request, *args, **kwargs)
-
-    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        allow = ", ".join(self.allowed_methods)
-        raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
 
 
 class ReadViewSet(ScopedViewSet):
@@ -305,11 +308,7 @@ class ResourceViewSet(ReadViewSet):
         return self.json(content, headers={"ETag": self.tag(instance)})
 
     def refuse_shared(self) -> None:
-        """What all accounts share is not for those to change who may touch some accounts only."""
-        scope = scope_for_change(self.reader.model, current_scope())
-        if scope is None:
-            raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
-        enter(scope)
+        enter_for_change(self.reader.model)
 
     def refuse_outside(self, instance: Any) -> None:
         """Undoes a change that would put the object where its author cannot reach."""

@@ -3,7 +3,22 @@
 from identity.members.models import Member, MemberRole
 from identity.roles.models import Role
 from identity.sessions.models import LogonAttempt, SecondFactor
+from identity.sso.models import SsoAssertion, SsoAttempt, SsoCode, SsoConfiguration, SsoLink
 from identity.suborganizations.models import SubOrganization
 from identity.tokens.models import Token, TokenSecret
 
-__all__ = ["LogonAttempt", "Member", "MemberRole", "Role", "SecondFactor", "SubOrganization", "Token", "TokenSecret"]
+__all__ = [
+    "LogonAttempt",
+    "Member",
+    "MemberRole",
+    "Role",
+    "SecondFactor",
+    "SsoAssertion",
+    "SsoAttempt",
+    "SsoCode",
+    "SsoConfiguration",
+    "SsoLink",
+    "SubOrganization",
+    "Token",
+    "TokenSecret",
+]

@@ -25,6 +25,7 @@ from core.references import absent
 from core.serializers import ResourceSerializer, StrictSerializer, in_mode
 from core.unions import UnionField
 from identity.tokens.models import Token
+from identity.tokens.networks import NetworksField
 from integrations.drafts import Draft, draft_integration
 from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
 from integrations.models import Integration
@@ -190,6 +191,7 @@ class CreateIntegrationTokenRequestSerializer(StrictSerializer):
         reserved=Token.reserved_names, required=False, help_text="Unique short name; the token's id if not given."
     )
     token_ttl = DurationField(required=False, help_text="How long the token works. 10 minutes if not given.")
+    allowed_networks = NetworksField()
 
 
 class VerifyIntegrationRequestSerializer(StrictSerializer):

@@ -226,6 +226,7 @@ class IntegrationTokenViewSet(ScopedViewSet):
             permission_set=None,
             ttl=asked.get("token_ttl") or TOKEN_TTL,
             name=asked.get("name"),
+            networks=asked.get("allowed_networks"),
             owner_type=TokenOwnerType.INTEGRATION,
             owner_id=integration.id,
             account_id=integration.account_id,

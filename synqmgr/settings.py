@@ -30,6 +30,8 @@ EXPLICIT = {
     if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
 }
 HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
+PUBLIC_URL = env.str("SYNQMGR_PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")  # as browsers reach it
+RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may send the browser when it is done
 WORKERS = env.str("WORKERS", default="2")
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 

@@ -13,7 +13,8 @@ from synqmgr import meta
 from synqmgr.docs import pages, problems
 
 _apps = [app for app in reversed(settings.APPS) if find_spec(f"{app}.urls")]
-_apps.sort(key=lambda app: app != "accounts")  # the busiest first: an address is found by trying those before it
+# The busiest first: an address is found by trying those before it. And tokens/mcp before the token of that name.
+_apps.sort(key=lambda app: {"accounts": 0, "catalog": 1}.get(app, 2))
 _routes = [*(route for app in _apps for route in import_module(f"{app}.urls").routes), *meta.routes]
 
 urlpatterns: list[URLPattern | URLResolver] = [

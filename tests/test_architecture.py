@@ -20,6 +20,7 @@ UNSCOPED = {
     "core/names.py": "the name of an organization is unique among all",
     "organizations/management/commands/set_organization_state.py": "the operator names any organization",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
+    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.
@@ -28,9 +29,11 @@ ORGANIZATION_WRITTEN = {
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
     "identity/services.py": "the key of the organization that is being made or deleted",
+    "identity/sso/services.py": "the place a secret is sealed for, which is no row",
 }
 # Functions that import when they are called, and why.
 LATE_IMPORTS: dict[str, str] = {
+    "bench/logon.py": "the settings must be in the environment first",
     "tests/access/write.py": "Django must be set up first",
 }
 

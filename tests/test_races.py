@@ -112,6 +112,31 @@ def test_put__of_an_integration__one_wins_and_one_credential_is_left(server: Ser
     assert len(ok(send(server, "GET", f"/v1/credentials/{made['id']}"))) == 1
 
 
+def test_administrators__each_demoting_the_other__one_is_left(server: Server) -> None:
+    below = ok(send(server, "POST", "/v1/suborgs", {"name": f"race-{next(_number)}"}))
+    token = below["token"]["access"]["secret"]
+    made = []
+    for name in ("a@example.com", "b@example.com"):
+        body = {"name": name, "secret": "seven horses eat paper", "role_binding": ["administrator"]}
+        made.append(ok(send(server, "POST", "/v1/members", body, token))["member"])
+    for _ in range(4):
+        calls: list[Callable[[], Answer]] = [
+            lambda m=m: send(server, "PUT", f"/v1/members/{m['id']}", {**m, "role_binding": ["viewer"]}, token)  # type: ignore[misc]
+            for m in made
+        ]
+        calls += [lambda m=m: send(server, "DELETE", f"/v1/members/{m['id']}", None, token) for m in made]  # type: ignore[misc]
+        at_once(calls)
+    left = ok(send(server, "GET", "/v1/members", None, token))
+    assert [member["role_binding"] for member in left].count(["administrator"]) == 1
+
+
+def test_guesses__at_once__are_all_counted(server: Server) -> None:
+    body = {"name": f"nobody-{next(_number)}@example.com", "secret": "seven horses eat paper"}
+    path = f"/v1/auth/logon/{server.organization_id}"
+    answers = statuses(at_once([lambda: send(server, "POST", path, body)] * AT_ONCE))
+    assert answers == {401: 5, 429: AT_ONCE - 5}
+
+
 def test_delete__many_times__happens_once(server: Server, account: str) -> None:
     answers = at_once([lambda: send(server, "DELETE", f"/v1/accounts/{account}")] * AT_ONCE)
     assert statuses(answers) == {204: 1, 404: AT_ONCE - 1}
@@ -188,6 +213,42 @@ def test_delete_of_a_token__while_it_derives_others__leaves_none_that_works(serv
         assert set(statuses(answers)) <= {200, 204, 401}
         derived = [answer["result"]["primary"]["access"]["secret"] for status, answer in answers if status == 200]
         assert [send(server, "GET", "/v1/accounts", None, each)[0] for each in derived] == [401] * len(derived)
+
+
+def test_refresh__with_one_secret_at_once__one_wins(server: Server) -> None:
+    for _ in range(4):
+        made = ok(send(server, "POST", "/v1/tokens", {"resources": {}, "permission_set": "viewer"}))
+        path, secret = f"/v1/tokens/{made['id']}/refresh", made["primary"]["refresh"]["secret"]
+        answers = at_once([lambda p=path, s=secret: send(server, "PUT", p, None, s)] * 8)  # type: ignore[misc]
+        assert statuses(answers) == {200: 1, 409: 7}
+        [won] = [answer["result"]["primary"] for status, answer in answers if status == 200]
+        assert send(server, "GET", "/v1/accounts", None, won["access"]["secret"])[0] == 200
+        assert send(server, "PUT", path, None, won["refresh"]["secret"])[0] == 200
+
+
+def test_refresh__while_its_parent_is_deleted__leaves_none_that_works(server: Server) -> None:
+    body = {"resources": {}, "permission_set": "administrator"}
+    for _ in range(6):
+        parent = ok(send(server, "POST", "/v1/tokens", body))
+        child = ok(send(server, "POST", "/v1/tokens", body, parent["primary"]["access"]["secret"]))
+        refreshed, deleted = at_once(
+            [
+                lambda c=child: send(  # type: ignore[misc]
+                    server, "PUT", f"/v1/tokens/{c['id']}/refresh", None, c["primary"]["refresh"]["secret"]
+                ),
+                lambda p=parent: send(server, "DELETE", f"/v1/tokens/{p['id']}"),  # type: ignore[misc]
+            ]
+        )
+        assert (refreshed[0] in (200, 401, 404), deleted[0]) == (True, 204), (refreshed, deleted)
+        if refreshed[0] == 200:
+            secret = refreshed[1]["result"]["primary"]["access"]["secret"]
+            assert send(server, "GET", "/v1/accounts", None, secret)[0] == 401
+
+
+def test_own_account__asked_for_at_once__is_made_once(server: Server) -> None:
+    answers = at_once([lambda: send(server, "POST", "/v1/tokens/synqly-integrations", {})] * 8)
+    assert statuses(answers) == {200: 8}
+    assert len({answer["result"]["account_id"] for _, answer in answers}) == 1
 
 
 def test_rename__to_each_other__never_makes_two_of_a_name(server: Server) -> None:

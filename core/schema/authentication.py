@@ -1,4 +1,4 @@
-"""The security scheme of every operation that asks for a token."""
+"""The security schemes of operations that ask for a token."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from rest_framework.settings import api_settings
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`Authorization: Bearer <access secret>`."""
+    """`Authorization: Bearer <secret>`; the class of authentication says which: its `scheme` and `description`."""
 
     target_class = api_settings.user_settings["DEFAULT_AUTHENTICATION_CLASSES"][0]
-    name = "TokenAuth"
+    match_subclasses = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return str(self.target.scheme)
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         return {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "sqm_<public id>_<secret>",
-            "description": "The access secret of a token, such as the one that was shown when the token was created.",
+            "description": self.target.description,
         }

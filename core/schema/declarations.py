@@ -7,6 +7,8 @@ A viewset may declare, each by action:
 - `results`: the serializer of the answer's member `result`, where it is not the viewset's own;
 - `responses`: the serializer of the whole answer, another name for the derived one, `None` for 204,
   or for answers that are no JSON a mapping of media type to schema;
+- `redirects`: a tuple of actions that answer with 303;
+- `forms`: a tuple of actions whose body is an URL-encoded form;
 - `optional_bodies`: a tuple of actions whose body may be left out;
 - `examples`: a body that shows what to send, where the one made from the schema would not do;
 - `queries`: the query parameters as `{name: schema}`, for actions other than lists;
@@ -96,6 +98,16 @@ class Operation:
     @property
     def has_optional_body(self) -> bool:
         return self.action in getattr(self.view, "optional_bodies", ())
+
+    @property
+    def is_redirect(self) -> bool:
+        return self.action in getattr(self.view, "redirects", ())
+
+    @property
+    def media_type(self) -> str:
+        """Of the body."""
+        is_form = self.action in getattr(self.view, "forms", ())
+        return "application/x-www-form-urlencoded" if is_form else "application/json"
 
     @property
     def raises(self) -> tuple[type[ProblemError], ...]:

@@ -29,6 +29,7 @@ _TEXTS = {
     "picture": "https://example.com/logo.png",
     "webhook_url": "https://example.com/hook",
     "month": "2026-01",
+    "allowed_networks": "203.0.113.0/24",
 }
 
 

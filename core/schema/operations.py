@@ -65,7 +65,7 @@ class ResourceSchema(MemberSchema):
         content: Schema = {"schema": reference}
         if (example := self.operation.declared("examples")) is not None:
             content["example"] = example
-        return {"required": not self.operation.has_optional_body, "content": {JSON: content}}
+        return {"required": not self.operation.has_optional_body, "content": {self.operation.media_type: content}}
 
     def component(self, serializer: Any, direction: Any) -> Schema:
         """The reference to a serializer's component."""
@@ -90,6 +90,8 @@ class ResourceSchema(MemberSchema):
     def good_answers(self, operation: Operation) -> Schema:
         """The answer of an operation that succeeds."""
         declared = operation.declared("responses")
+        if operation.is_redirect:
+            return {"303": self.answer("The browser is sent on.", "Location")}
         if operation.has_own_answer:
             if declared is None:
                 return {"204": self.answer("Done.")}

@@ -56,6 +56,7 @@ HEADERS: dict[str, Schema] = {
         "description": 'On a full page, the address of the next one: `</v1/...>; rel="next"`.',
         "schema": {"type": "string"},
     },
+    "Location": {"description": "Where the browser goes.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}},
     "RateLimit-Policy": {
         "description": 'The limit that is nearest its end: `"token";q=6000;w=60` is 6,000 requests in 60 seconds.',
@@ -97,7 +98,8 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
         found += [shared("Total")] * view.totals
     for name, schema in (operation.query or {}).items():
         rest = {key: value for key, value in schema.items() if key not in ("description", "required")}
-        found.append(_query(name, str(schema.get("description", "")), rest))
+        needed = {"required": True} if schema.get("required") else {}
+        found.append(_query(name, str(schema.get("description", "")), rest) | needed)
     if operation.shape == "get" and operation.has_tag:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:

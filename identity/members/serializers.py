@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 
 from core.columns import is_id
 from core.durations import DurationField, parse_duration
-from core.fields import EnumField, InstantField, ListField, StringField, UrlField
+from core.fields import EnumField, InstantField, ListField, SecretField, StringField, UrlField
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.members.models import Member, MemberType, State
 from identity.members.passwords import LONGEST
@@ -70,7 +70,7 @@ class MemberSerializer(ResourceSerializer):
         help_text="Names of the member's roles; `member` if not given to a new one.",
     )
     type = EnumField(MemberType, default=MemberType.PERSONAL, help_text="A person or a service; fixed once set.")
-    secret = StringField(
+    secret = SecretField(
         write_only=True,
         min_length=1,
         max_length=LONGEST,

@@ -11,7 +11,7 @@ from core.columns import new_id
 from core.durations import parse_duration
 from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
 from core.names import assign_name
-from core.permissions import Principal, allows
+from core.permissions import Principal, holds
 from identity.members.models import Member, MemberRole, MemberType, State
 from identity.members.passwords import find_weakness, hash_password
 from identity.permissionsets.sets import PERMISSION_SETS, Permissions
@@ -143,11 +143,7 @@ def spread_role(*, role_id: str) -> None:
 def refuse_greater(*, by: Principal, permission_set: str) -> None:
     """Raises when a permission set, given for the whole organization, holds more than the principal does."""
     wanted = PERMISSION_SETS[permission_set]
-
-    def holds(verbs: Any) -> bool:
-        return all(allows(verbs, resource, verb) for resource, given in wanted.items() for verb in given)
-
-    if not all(any(not grant.narrowing and holds(grant.verbs) for grant in link) for link in by.links):
+    if not all(any(not grant.narrowing and holds(grant.verbs, wanted) for grant in link) for link in by.links):
         raise ForbiddenError(f"nobody can grant more than they have: {permission_set!r} holds more")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from core.fields import EnumField, IdField, ListField, StringField
+from core.fields import EnumField, IdField, ListField, SecretField, StringField
 from core.serializers import StrictSerializer
 from identity.members.passwords import LONGEST
 from identity.members.serializers import MemberSerializer
@@ -20,8 +20,8 @@ class LogonRequestSerializer(StrictSerializer):
     """Who logs on, and the proof."""
 
     name = StringField(max_length=255, help_text="Name of the member: an e-mail address, or that of a service.")
-    secret = StringField(max_length=LONGEST, help_text="Password of the member.")
-    code = StringField(
+    secret = SecretField(max_length=LONGEST, help_text="Password of the member.")
+    code = SecretField(
         max_length=32,
         required=False,
         help_text="Code of the second factor, or a recovery code, for members that have enrolled one.",
@@ -46,8 +46,8 @@ class LogonResponseResultSerializer(serializers.Serializer[Any]):
 class ChangePasswordRequestSerializer(StrictSerializer):
     """The old password and a new one."""
 
-    old_secret = StringField(max_length=LONGEST, help_text="The password until now.")
-    new_secret = StringField(max_length=LONGEST, help_text="Another one: 8 characters or more, hard to guess.")
+    old_secret = SecretField(max_length=LONGEST, help_text="The password until now.")
+    new_secret = SecretField(max_length=LONGEST, help_text="Another one: 8 characters or more, hard to guess.")
 
 
 class ChangePasswordResponseResultSerializer(serializers.Serializer[Any]):
@@ -60,7 +60,7 @@ class ChangePasswordResponseResultSerializer(serializers.Serializer[Any]):
 class SecondFactorCodeSerializer(StrictSerializer):
     """A code of the authenticator."""
 
-    code = StringField(max_length=32, help_text="Six digits, or a recovery code.")
+    code = SecretField(max_length=32, help_text="Six digits, or a recovery code.")
 
 
 class SecondFactorSecretSerializer(serializers.Serializer[Any]):

@@ -77,30 +77,26 @@ class LogonViewSet(OpenViewSet):
         """
         asked = validated(LogonRequestSerializer(data=request.data)).validated_data
         name, address = asked["name"].lower(), client_address(request._request)
-        organization = services.find_organization(organization_id)
-        enter(Scope(organization.id if organization else NOBODYS))
-        member, outcome = services.find_member(name), "done"
+        found = services.find_organization(organization_id)
+        enter(Scope(found or NOBODYS))
+        member_id, outcome = "", "done"
         try:
-            services.authenticate_member(
-                member=member,
+            member = services.authenticate_member(
+                name=name,
                 secret=asked["secret"],
                 code=asked.get("code"),
-                key=attempt_key("logon", organization.id if organization else organization_id, name, address=address),
+                key=attempt_key("logon", found or organization_id, name, address=address),
             )
-            if organization is None or member is None or is_blocked_now(organization):
+            member_id = member.id
+            if is_blocked_now(organization_in_scope()):
                 raise OrganizationDisabledError("the organization is disabled")
             session = services.open_session(member=member)
         except ProblemError as refused:
             outcome = refused.slug
             raise
         finally:
-            if organization is not None:
-                self.record(organization.id, member, outcome)
+            activity.record(activity.Activity("auth", "logon", member_id, "", found or "", outcome))
         return ScopedViewSet.json({"result": show_session(session)})
-
-    @staticmethod
-    def record(organization_id: str, member: Member | None, outcome: str) -> None:
-        activity.record(activity.Activity("auth", "logon", member.id if member else "", "", organization_id, outcome))
 
 
 class SessionViewSet(ScopedViewSet):

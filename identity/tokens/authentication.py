@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
-import ipaddress
 from typing import Any
 
 import orjson
@@ -18,18 +16,20 @@ from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, UnauthenticatedError
 from core.lookup import Lookup
 from core.network import client_address
-from core.permissions import Principal
+from core.permissions import Grant, Principal
 from core.plan import WireText
 from core.prepared import Slot
 from core.tenancy import Scope, scoped
 from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT, MemberType
-from identity.tokens.models import TokenSecret
+from identity.tokens.models import Token, TokenSecret
+from identity.tokens.networks import holds
 from identity.tokens.rights import OWN_SESSION, links_of
 from identity.tokens.secrets import public_id_of
 from organizations.models import is_blocked
 
-_UNUSABLE = "the access token is not valid: unknown, expired or deleted"
-_TEN_MINUTES = 15  # characters of a time, and how exactly the last use of a secret is noted
+_UNUSABLE = "the token is not valid: unknown, expired or deleted"
+_REFRESHING = Grant({"tokens": frozenset({"refresh"})})
+_TEN_MINUTES = 15  # characters of a time, and how exactly the last use of a token is noted
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,14 +37,13 @@ class Secret:
     """What one query tells of a secret, its token, its member and its organization. Times are the wire's text."""
 
     digest: bytes
-    slot: str
     expires: str
     used_at: str | None
     token_id: str
     organization_id: str
     surface: Any
     grants: str
-    networks: str
+    networks: str | None
     state: str | None
     end_date: str | None
     member_id: str | None
@@ -75,9 +74,8 @@ def _secret_row() -> QuerySet[Any, Any]:
     )
     return by_text.values_list(
         "digest",
-        "slot",
         WireText("expires", InstantColumn),
-        WireText("used_at", InstantColumn),
+        WireText("token__used_at", InstantColumn),
         WireText("token_id", IdColumn),
         WireText("organization_id", IdColumn),
         "token__surface",
@@ -96,18 +94,21 @@ def _secret_row() -> QuerySet[Any, Any]:
     )
 
 
-SECRETS = Lookup("token", _secret_row, tenant_at=5)
+SECRETS = Lookup("token", _secret_row, tenant_at=4)
 
 
 class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access secret>`."""
 
     kind = "access"
+    scheme = "TokenAuth"  # the name of this in the API docs
+    description = "The access secret of a token, such as the one that was shown when the token was created."
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
-    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+    def authenticate(self, request: Request) -> tuple[Principal, str] | None:
+        """Who asks, and the public id of the secret."""
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
@@ -123,8 +124,8 @@ class TokenAuthentication(BaseAuthentication):
         self.refuse_unusable(secret, address, now)
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
             with scoped(Scope(secret.organization_id)):
-                TokenSecret.objects.filter(public_id=public_id).update(used_at=now, used_from=address)
-        return self.principal(secret, now), None
+                Token.objects.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
+        return self.principal(secret, now), public_id
 
     def find(self, public_id: str, text: str) -> Secret:
         """The secret with this text, whatever has become of it."""
@@ -138,7 +139,7 @@ class TokenAuthentication(BaseAuthentication):
         """Raises for what has ended, and for whoever asks from elsewhere than the token allows."""
         if secret.expires <= now or secret.member_state in SHUT_OUT:
             raise UnauthenticatedError(_UNUSABLE)
-        if secret.networks != "[]" and not _are_around(secret.networks, address):
+        if secret.networks is not None and not holds(secret.networks, address):
             raise UnauthenticatedError("the access token is not good for this address")
         if is_blocked(secret.state, secret.end_date, now[:10]):
             raise OrganizationDisabledError("the organization is disabled")
@@ -151,12 +152,13 @@ class TokenAuthentication(BaseAuthentication):
         return Principal(secret.token_id, secret.organization_id, links, secret.surface, secret.member_id or "")
 
 
-@functools.lru_cache(maxsize=4096)
-def _are_around(networks: str, address: str) -> bool:
-    """Whether every list of a token's `networks` column holds the address."""
-    try:
-        asked = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a socket file has none
-        return False
-    asked = getattr(asked, "ipv4_mapped", None) or asked
-    return all(any(asked in ipaddress.ip_network(each) for each in link) for link in orjson.loads(networks))
+class RefreshAuthentication(TokenAuthentication):
+    """`Authorization: Bearer <refresh secret>`, also one that was dropped: what comes of that is the operation's."""
+
+    kind = "refresh"
+    scheme = "RefreshAuth"
+    description = "The refresh secret of a token. It opens nothing but the refresh of that token."
+
+    @staticmethod
+    def principal(secret: Secret, now: str) -> Principal:
+        return Principal(secret.token_id, secret.organization_id, [(_REFRESHING,)], member_id=secret.member_id or "")

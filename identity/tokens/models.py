@@ -36,8 +36,8 @@ class Token(Resource):
     `grants` is the chain of links from this token to the first of its line, each a list of permission sets
     with resources; a request must pass one of each link, so a token never exceeds its parent. A member's own
     token has no link: it passes what the member's roles grant when it is used, as do all derived from it.
-    `networks` is the chain of lists of networks (CIDR) to ask from, all of which must hold the caller.
-    `pairs` is what is shown of the secrets: public ids and times.
+    `networks` are those (CIDR) to ask from, narrowed to the parent's when it was made; any when there are none.
+    `pairs` is what is shown of the secrets: public ids and times. `claims` is shown as it is.
     """
 
     resource_type = "token"
@@ -51,11 +51,15 @@ class Token(Resource):
     parent_id = IdColumn(null=True)
     surface = TextColumn(max_length=16, choices=Surface.choices)
     token_type = TextColumn(max_length=16, choices=TokenType.choices)
-    token_ttl = TextColumn(max_length=24)
+    token_ttl = TextColumn(max_length=24)  # of each access secret
+    refresh_ttl = TextColumn(max_length=24)  # of each refresh secret
     expires = InstantColumn()
     grants = JsonColumn()
-    networks = JsonColumn(default=list)
+    networks = JsonColumn(null=True, default=None)
     pairs = JsonColumn()
+    claims = JsonColumn(default=dict)
+    used_at = InstantColumn(null=True, default=None)  # to some minutes
+    used_from = TextColumn(max_length=45, null=True, default=None)  # the address
 
     class Meta:
         constraints = [named_once("token")]
@@ -67,18 +71,26 @@ class Token(Resource):
         ]
 
 
+class Slot(models.TextChoices):
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+    DROPPED = "dropped"
+
+
 class TokenSecret(TenantModel):
-    """One secret of a token: looked up by its public id, known only by its keyed hash."""
+    """One secret of a token: looked up by its public id, known only by its keyed hash.
+
+    Slots: `primary`, then `secondary` when the pair is replaced, then `dropped` or deleted. Only refresh
+    secrets are kept as `dropped`, until they would have expired: whoever uses one has kept a copy.
+    """
 
     public_id = TextColumn(max_length=16, primary_key=True)
     organization = models.ForeignKey(settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", editable=False)
     token = models.ForeignKey(Token, models.CASCADE, related_name="secrets")
-    slot = TextColumn(max_length=16)  # primary or secondary
+    slot = TextColumn(max_length=16, choices=Slot.choices)
     kind = TextColumn(max_length=16)  # access or refresh
     digest = models.BinaryField(max_length=32)
     expires = InstantColumn()
-    used_at = InstantColumn(null=True, default=None)  # to some minutes
-    used_from = TextColumn(max_length=45, null=True, default=None)  # the address
 
     def __str__(self) -> str:
         return f"{self.slot} {self.kind} secret {self.public_id}"

@@ -23,6 +23,7 @@ from core.serializers import ResourceSerializer, StrictSerializer
 from identity.permissionsets.serializers import AdhocRoleSerializer, ResourcesSerializer
 from identity.permissionsets.sets import PROVISIONABLE, Permissions
 from identity.tokens.models import Token
+from identity.tokens.networks import NetworksField
 from identity.tokens.secrets import masked
 
 
@@ -46,7 +47,11 @@ class TokenSerializer(serializers.Serializer[Any]):
     secret = StringField(help_text="The bearer secret.")
     expires = InstantField(help_text="When it stops working.")
     permissions = PermissionSerializer(help_text="What it grants.")
-    claims = JsonObjectField(required=False, help_text="Additional claims.")
+    claims = JsonObjectField(
+        required=False,
+        help_text="What else is known: `allowed_networks`, `last_used_at` (to ten minutes) and `last_used_from` of "
+        "the token; for a token of the MCP surface its `scope` and `restrict_to_connector_operations`.",
+    )
 
 
 class TokenPairSerializer(serializers.Serializer[Any]):
@@ -60,14 +65,17 @@ class TokenPairSerializer(serializers.Serializer[Any]):
 class PairField(ComputedField):
     """A pair without its secrets."""
 
-    columns = ("pairs", "grants", "id", "organization_id", "owner_id", "owner_type", "parent_id", "member_id")
+    columns = (
+        "pairs", "grants", "id", "organization_id", "owner_id", "owner_type", "parent_id", "member_id", "claims",
+        "networks", "used_at", "used_from",
+    )  # fmt: skip
 
     def __init__(self, slot: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.slot = slot
 
     def encode(self, *values: Any) -> Any:
-        pairs, grants, token_id, organization_id, owner_id, owner_type, parent_id, member_id = values
+        pairs, grants, token_id, organization_id, owner_id, owner_type, parent_id, member_id, *more = values
         pair = orjson.loads(pairs).get(self.slot)
         if pair is None:
             return None
@@ -81,17 +89,30 @@ class PairField(ComputedField):
             "organization_id": organization_id,
             "member_id": member_id or "",
         }
+        shared = {"permissions": permissions, **claims_of(*more)}
         return {
-            kind: {"secret": masked(secret["id"]), "expires": secret["expires"], "permissions": permissions}
+            kind: {"secret": masked(secret["id"]), "expires": secret["expires"], **shared}
             for kind, secret in pair.items()
         }
+
+
+def claims_of(claims: str, networks: str | None, used_at: str | None, used_from: str | None) -> dict[str, Any]:
+    """The member `claims`, if there is anything to say in it."""
+    shown = orjson.loads(claims)
+    if networks is not None:
+        shown["allowed_networks"] = orjson.loads(networks)
+    if used_at is not None:
+        shown |= {"last_used_at": used_at, "last_used_from": used_from}
+    return {"claims": shown} if shown else {}
 
 
 class RefreshTokenSerializer(ResourceSerializer):
     """A token: a primary and sometimes a secondary pair of secrets."""
 
     primary = PairField("primary", help_text="The pair in use.")
-    secondary = PairField("secondary", help_text="The pair before the last refresh or rotation, still good.")
+    secondary = PairField(
+        "secondary", help_text="The pair before the last refresh or rotation; its access secret is still good."
+    )
 
     class Meta(ResourceSerializer.Meta):
         model = Token
@@ -113,6 +134,7 @@ class ProvisionedTokenRequestSerializer(StrictSerializer):
         help_text="Unique short name of the token; its id if not given.",
     )
     fullname = StringField(required=False, help_text="Display name of the token.")
+    allowed_networks = NetworksField()
 
 
 class CreateTokenRequestSerializer(StrictSerializer):
@@ -127,3 +149,4 @@ class CreateTokenRequestSerializer(StrictSerializer):
     resources = ResourcesSerializer(help_text="The part of the organization the token is good for.")
     permission_set = EnumField(Permissions, help_text="What the token may do there.")
     token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")
+    allowed_networks = NetworksField()

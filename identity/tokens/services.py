@@ -11,12 +11,14 @@ from django.db import transaction
 from core.columns import format_instant, new_id
 from core.crypto.hashing import keyed_hash
 from core.durations import parse_duration
-from core.errors import ForbiddenError, UnauthenticatedError
+from core.errors import ForbiddenError, InvalidError, Parameter, UnauthenticatedError
 from core.names import assign_name
 from core.permissions import Principal
 from core.tenancy import current_scope
+from identity.members.models import Member
 from identity.permissionsets.sets import PERMISSION_SETS, Permissions
-from identity.tokens.models import Surface, Token, TokenOwnerType, TokenSecret, TokenType
+from identity.tokens.models import Slot, Surface, Token, TokenOwnerType, TokenSecret, TokenType
+from identity.tokens.networks import common_networks
 from identity.tokens.rights import StoredLink, the_account_of
 from identity.tokens.secrets import new_secret
 
@@ -42,6 +44,7 @@ class TokenSpec:
     name_at: str = "/name"  # where in the body the name stands
     member_id: str | None = None
     networks: list[str] | None = None  # to ask from, in CIDR notation; any when not given
+    claims: dict[str, Any] = dataclasses.field(default_factory=dict)  # shown as they are
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,21 +67,26 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
     if within is not None:
         grants += bounds_of(within)
     now = dt.datetime.now(dt.UTC)
+    member_id = spec.member_id or (parent.member_id if parent else None)
+    member = Member.objects.unnarrowed().filter(id=member_id).first() if member_id else None
+    refresh_ttl = spec.refresh_ttl or spec.ttl
     token = Token.in_scope(
         id=new_id(),
         owner_type=spec.owner_type,
         owner_id=spec.owner_id or current_scope().organization_id,
         account_id=spec.account_id or the_account_of(grants),
-        member_id=spec.member_id or (parent.member_id if parent else None),
+        member_id=member_id,
         parent_id=parent.id if parent else None,
         surface=spec.surface,
         token_type=spec.token_type,
         token_ttl=spec.ttl,
-        expires=_until(_after(now, spec.refresh_ttl or spec.ttl), parent),
+        refresh_ttl=refresh_ttl,
+        expires=end_of(now, refresh_ttl, parent, member),
         grants=grants,
-        networks=[*([spec.networks] if spec.networks else []), *(parent.networks if parent else [])],
+        networks=_networks_of(spec, parent),
+        claims=spec.claims,
     )
-    pair, secrets, rows = _new_pair(token, access_expires=_until(_after(now, spec.ttl), parent))
+    pair, secrets, rows = new_pair(token, access_expires=end_of(now, spec.ttl, parent, member))
     token.pairs = {"primary": pair}
     with transaction.atomic():
         assign_name(token, name=spec.name, fullname=spec.fullname, at=spec.name_at)
@@ -97,18 +105,31 @@ def bounds_of(token: Token) -> list[StoredLink]:
     return [bound for bound in bounds if all(grant["resources"] for grant in bound)]
 
 
-def _until(end: dt.datetime, parent: Token | None) -> dt.datetime:
-    return min(end, parent.expires) if parent else end
+def _networks_of(spec: TokenSpec, parent: Token | None) -> list[str] | None:
+    networks = common_networks(spec.networks, parent.networks if parent else None)
+    if networks == []:
+        at = Parameter("body", "/allowed_networks")
+        raise InvalidError("/allowed_networks: none lies in the networks that the asking token is good for", at=at)
+    return networks
 
 
-def _after(now: dt.datetime, ttl: str) -> dt.datetime:
+def end_of(now: dt.datetime, ttl: str, parent: Token | None, member: Member | None) -> dt.datetime:
+    """When a secret made now ends: with its parent at the latest, and with its member unless that has ended before.
+
+    Members whose time is over still log on, to choose another password and nothing else.
+    """
     duration = parse_duration(ttl)
     if duration is None:
         raise ValueError(f"{ttl!r} is not a duration")
-    return now + duration
+    ends = [now + duration]
+    if parent is not None:
+        ends.append(parent.expires)
+    if member is not None and member.expires > now:
+        ends.append(member.expires)
+    return min(ends)
 
 
-def _new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[str, str], list[TokenSecret]]:
+def new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[str, str], list[TokenSecret]]:
     """A primary pair: what is shown of it, its secrets, and its rows."""
     pair: Pair = {}
     secrets: dict[str, str] = {}
@@ -118,7 +139,7 @@ def _new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[
         digest = keyed_hash(text)
         rows.append(
             TokenSecret.in_scope(
-                public_id=public_id, token=token, slot="primary", kind=kind, digest=digest, expires=expires
+                public_id=public_id, token=token, slot=Slot.PRIMARY, kind=kind, digest=digest, expires=expires
             )
         )
         pair[kind] = {"id": public_id, "expires": format_instant(expires)}

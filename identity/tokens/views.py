@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
@@ -14,11 +15,22 @@ from core.durations import parse_duration
 from core.errors import InvalidError, Parameter
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.listing import refuse_unknown
-from core.reading import reader_of
+from core.reading import find, reader_of
+from core.references import find_owner
 from core.serializers import validated
-from core.views import ResourceViewSet
+from core.views import ResourceViewSet, ScopedViewSet, enter_for_change
+from identity.members.services import organization_in_scope
 from identity.permissionsets.sets import Permissions
+from identity.tokens.authentication import RefreshAuthentication
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenType
+from identity.tokens.renewal import (
+    ReplacedSecretError,
+    ReusedSecretError,
+    refresh_token,
+    refuse_revealing,
+    remove_secondary,
+    renew_token,
+)
 from identity.tokens.serializers import CreateTokenRequestSerializer, RefreshTokenSerializer
 from identity.tokens.services import (
     ADHOC_TTL,
@@ -57,7 +69,7 @@ class TokenViewSet(ResourceViewSet):
     filterset_class = TokenFilterSet
     orders = {name: name for name in ("name", "created_at", "expires", "id")}
     actions = ("list", "create", "destroy")
-    verbs = {"info": "get"}
+    verbs = {"info": "get", "remove_secondary": "remove_secondary"}
     lookup_url_kwarg = "refresh_token_id"
     operations = {"create": "create_token", "info": "get"}
     requests = {"create": CreateTokenRequestSerializer}
@@ -67,6 +79,7 @@ class TokenViewSet(ResourceViewSet):
             "resources": {"accounts": {"ids": ["*"], "environments": ["prod"]}},
             "permission_set": "viewer",
             "token_ttl": "24h",
+            "allowed_networks": ["203.0.113.0/24"],
         }
     }
     totals = False
@@ -96,6 +109,7 @@ class TokenViewSet(ResourceViewSet):
             ttl=asked.get("token_ttl") or (MCP_TTL if mcp else ADHOC_TTL),
             name=asked.get("name"),
             fullname=asked.get("fullname"),
+            networks=asked.get("allowed_networks"),
             surface=Surface.MCP if mcp else Surface.MANAGEMENT,
         )
         with transaction.atomic():
@@ -105,3 +119,93 @@ class TokenViewSet(ResourceViewSet):
 
     def perform_destroy(self, instance: Token) -> None:
         delete_token(token=instance)
+
+    @action(detail=True, methods=["delete"], url_path="secondary")
+    def remove_secondary(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Ends the secondary pair of a token, once its primary pair is in use everywhere.
+
+        Without a secondary pair there is nothing to do, and the answer is the same.
+        """
+        refuse_unknown(request.query_params, [])
+        with transaction.atomic():
+            token = self.locked()
+            remove_secondary(token=token)
+            self.record(object_id=token.id)
+        return HttpResponse(status=204)
+
+
+class TokenRenewalViewSet(ScopedViewSet):
+    """New secrets for a token of yours."""
+
+    resource = "tokens"
+    noun = "token"
+    verbs = {"rotate": "rotate", "reset": "reset"}
+    results = {"rotate": RefreshTokenSerializer, "reset": RefreshTokenSerializer}
+
+    @action(detail=False, methods=["put"], url_path="<str:owner_id>/<str:refresh_token_id>/rotate")
+    def rotate(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Gives a token a new primary pair of secrets and keeps the one before as its secondary.
+
+        The pair that was the secondary is dropped. The new secrets are shown in this answer only. The token that
+        asks must grant all that the rotated one does; a member's token is rotated by that member only.
+        """
+        return self.renewed(request, keep=True)
+
+    @action(detail=False, methods=["put"], url_path="<str:owner_id>/<str:refresh_token_id>/reset")
+    def reset(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Gives a token a new primary pair of secrets and ends all it had before, at once.
+
+        The new secrets are shown in this answer only. The token that asks must grant all that the reset one does;
+        a member's token is reset by that member only.
+        """
+        return self.renewed(request, keep=False)
+
+    def renewed(self, request: Request, *, keep: bool) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
+        enter_for_change(Token)
+        with transaction.atomic():
+            token = find(Token, self.kwargs["refresh_token_id"], {"owner_id": self.owner_id()}, lock=True)
+            refuse_revealing(token=token, by=self.principal)
+            issued = renew_token(token=token, keep=keep)
+            self.record(object_id=token.id)
+        return self.json({"result": shown_once(issued)})
+
+    def owner_id(self) -> str | None:
+        """The id of the organization or the integration that the address names."""
+        identifier, organization = self.kwargs["owner_id"].lower(), organization_in_scope()
+        if identifier in (organization.id, organization.name):
+            return organization.id
+        owner = find_owner(identifier, ["integration"])
+        return owner.id if owner else None
+
+
+class TokenRefreshViewSet(ScopedViewSet):
+    """New secrets for whoever holds the refresh secret."""
+
+    resource = "tokens"
+    noun = "token"
+    lookup_url_kwarg, lookup_value_converter = "refresh_token_id", "str"
+    verbs = {"refresh": "refresh"}
+    results = {"refresh": RefreshTokenSerializer}
+    raises = {"refresh": (ReplacedSecretError, ReusedSecretError)}
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [RefreshAuthentication()] if self.action == "refresh" else super().get_authenticators()
+
+    @action(detail=True, methods=["put"])
+    def refresh(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Gives a token a new primary pair, for its refresh secret as the bearer.
+
+        The pair before becomes the secondary: its access secret works on until it expires or the next refresh, its
+        refresh secret is used up. The pair that was the secondary is dropped; whoever uses a dropped refresh secret
+        ends the token and all that was derived from it, since then somebody has kept a copy.
+        """
+        refuse_unknown(request.query_params, [])
+        reused = ReusedSecretError("the refresh secret was dropped before, so the token is deleted")
+        with transaction.atomic():
+            token = find(Token, self.kwargs["refresh_token_id"], {"id": self.principal.token_id}, lock=True)
+            issued = refresh_token(token=token, public_id=str(request.auth))
+            self.record(None if issued else reused, object_id=token.id)
+        if issued is None:
+            raise reused  # only now: the deletion is to stay
+        return self.json({"result": shown_once(issued)})

@@ -25,7 +25,12 @@ OUTCOMES = {
     403: policy.FORBIDDEN,
     404: policy.ABSENT,
 }
-NO_FACE_OF_ITS_OWN = {"IntegrationTokenViewSet": "IntegrationViewSet"}  # acts on objects of another resource
+NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "IntegrationTokenViewSet": "IntegrationViewSet",
+    "McpTokenViewSet": "TokenViewSet",
+    "TokenRefreshViewSet": "TokenViewSet",
+    "TokenRenewalViewSet": "TokenViewSet",
+}
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
 SECRET = "seven horses eat paper"
 BODIES = {
@@ -52,6 +57,7 @@ def principals(acme: Api, globex: Api) -> dict[str, Api]:
         "token of an integration": acme.issue(surface=Surface.CONNECTORS),
         "token of an MCP client": acme.issue(surface=Surface.MCP),
         "session of a member": member_of(acme),
+        "sub-organization": below(acme),
         "neighbour": globex.issue(),
         "expired": expired(acme),
         "nobody": Api(""),
@@ -65,6 +71,14 @@ def member_of(api: Api) -> Api:
     assert api.post("/v1/members", body).status_code == 200
     session = api.log_on("session", SECRET)
     return session
+
+
+def below(api: Api) -> Api:
+    """The administrator of an organization that this one has made."""
+    answer = api.post("/v1/suborgs", {"name": "matrix-below"})
+    assert answer.status_code == 200, answer.content
+    result = answer.json()["result"]
+    return Api(result["organization"]["id"], result["token"]["access"]["secret"])
 
 
 def expired(api: Api) -> Api:
@@ -130,7 +144,7 @@ def body_of(operation: Operation, made: Made, api: Api) -> Any:
     """A body that the operation takes."""
     if operation.action == "create" and operation.viewset.__name__ not in NO_FACE_OF_ITS_OWN:
         body = dict(made.example.body)
-        body["name"] = f"{body['name']}-again"
+        body |= {name: f"{body[name]}-again" for name in ("name", "fullname") if name in body}
         body.get("resources", {}).pop("organizations", None)
         return body
     if operation.action == "update":

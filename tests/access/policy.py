@@ -26,7 +26,17 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "credentials": EVERY,
         "integrations": EVERY,
         "integration_points": READ,
-        "tokens": {"list", "get", "create", "create_integration", "delete"},
+        "tokens": {
+            "list",
+            "get",
+            "create",
+            "create_integration",
+            "delete",
+            "reset",
+            "rotate",
+            "refresh",
+            "remove_secondary",
+        },
     },
     "connect-ui": CATALOG
     | {
@@ -44,6 +54,7 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "token of an integration": {},
     "token of an MCP client": {},
     "session of a member": CATALOG | {"auth": {"change_password", "logoff"}},
+    "sub-organization": {"*": EVERY},
     "neighbour": {"*": EVERY},
     "expired": {},
     "nobody": {},
@@ -64,6 +75,7 @@ REACHED = {
     "integrations": {"account", "label", "environment", "category"},
     "integration_points": {"category"},
     "tokens": {"account", "label", "environment"},
+    "idp": set(),
     "organizations": set(),
     "members": set(),
     "roles": set(),
@@ -76,6 +88,7 @@ SHARED = {
     "suborgs": {"account", "label", "environment", "category"},
     "members": {"account", "label", "environment", "category"},
     "roles": {"account", "label", "environment", "category"},
+    "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
@@ -93,7 +106,8 @@ class Rule:
     resource: str
     verb: str
     # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole,
-    # session (what only members do, of themselves)
+    # session (what only members do, of themselves),,
+    # refresh (takes a refresh secret as the bearer, and nobody here has one)
     kind: str
     reached_as: str = ""  # the resource whose narrowing counts, when it is another
 
@@ -110,6 +124,12 @@ RULES = {
     "POST /v1/tokens": Rule("tokens", "create", "create"),
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
     "DELETE /v1/tokens/{refresh_token_id}": Rule("tokens", "delete", "object"),
+    "DELETE /v1/tokens/{refresh_token_id}/secondary": Rule("tokens", "remove_secondary", "object"),
+    "PUT /v1/tokens/{refresh_token_id}/refresh": Rule("tokens", "refresh", "refresh"),
+    "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate": Rule("tokens", "rotate", "object"),
+    "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset": Rule("tokens", "reset", "object"),
+    "POST /v1/tokens/mcp": Rule("tokens", "create", "create"),
+    "POST /v1/tokens/synqly-integrations": Rule("tokens", "create_synqly_integrations", "whole"),
     "POST /v1/tokens/{account_id}/{integration_id}": Rule("tokens", "create_integration", "object", "integrations"),
     "GET /v1/members": Rule("members", "list", "list"),
     "POST /v1/members": Rule("members", "create", "create"),
@@ -135,6 +155,12 @@ RULES = {
     "DELETE /v1/suborgs/{organization_id}": Rule("suborgs", "delete", "object"),
     "GET /v1/permissionsets": Rule("permission_set", "list", "whole"),
     "GET /v1/permissionsets/{permissionset_id}": Rule("permission_set", "get", "whole"),
+    "GET /v1/auth/meta": Rule("idp", "get", "whole"),
+    "GET /v1/auth/sso": Rule("idp", "get", "list"),
+    "POST /v1/auth/sso": Rule("idp", "create", "create"),
+    "GET /v1/auth/sso/{sso_id}": Rule("idp", "get", "object"),
+    "PUT /v1/auth/sso/{sso_id}": Rule("idp", "update", "object"),
+    "DELETE /v1/auth/sso/{sso_id}": Rule("idp", "delete", "object"),
     "GET /v1/accounts": Rule("accounts", "list", "list"),
     "POST /v1/accounts": Rule("accounts", "create", "create"),
     "GET /v1/accounts/{account_id}": Rule("accounts", "get", "object"),
@@ -169,9 +195,15 @@ RULES = {
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
 }
-# The docs, the probes, and the operator's metrics with a key of their own.
+# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
 OPEN_TO_ALL = (
+    "/v1/auth/exchange",
     "/v1/auth/logon/<str:organization_id>",
+    "/v1/auth/oidc/callback",
+    "/v1/auth/saml/acs",
+    "/v1/auth/saml/metadata",
+    "/v1/auth/saml/metadata/<str:sso_id>",
+    "/v1/auth/sso/<str:sso_id>/start",
     "/docs",
     "/livez",
     "/metrics",
@@ -182,10 +214,24 @@ OPEN_TO_ALL = (
     "/redoc",
 )
 
+ROTATE = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate"
+RESET = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset"
+OWN_ACCOUNT = "POST /v1/tokens/synqly-integrations"
 EXCEPTIONS = {
+    # Only a root organization has organizations below it.
+    **{("sub-organization", "POST /v1/suborgs", kind): FORBIDDEN for kind in (INSIDE, OUTSIDE)},
     # There is no second factor to confirm, and the code is not one of it.
     ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
     ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
+    # The token is seen, but it will be good for its account even when that has lost the label or environment.
+    ("narrowed to a label", ROTATE, INSIDE): FORBIDDEN,
+    ("narrowed to a label", RESET, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", ROTATE, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", RESET, INSIDE): FORBIDDEN,
+    # The organization's own account is none of these.
+    ("narrowed to an account", OWN_ACCOUNT, INSIDE): FORBIDDEN,
+    ("narrowed to a label", OWN_ACCOUNT, INSIDE): FORBIDDEN,
+    ("narrowed to an environment", OWN_ACCOUNT, INSIDE): FORBIDDEN,
     # A new account never is the one account that the token is good for.
     ("narrowed to an account", "POST /v1/accounts", INSIDE): FORBIDDEN,
     # The account is in reach, only the integration point in the body is not.
@@ -200,7 +246,7 @@ def expected(principal: str, operation: str, subject: str) -> str:
     rule = RULES[operation]
     if not matters(rule, operation, subject):
         return NOTHING
-    if principal in ("nobody", "expired"):
+    if principal in ("nobody", "expired") or rule.kind == "refresh":
         return UNAUTHENTICATED
     if not is_granted(principal, rule):
         return FORBIDDEN
@@ -236,6 +282,8 @@ def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
     """Whether the object is there for the principal."""
     if rule.kind in ("whole", "session"):
         return True
+    if principal == "sub-organization":
+        return rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS
     if principal == "neighbour":
         return subject == FOREIGN or (rule.kind == "create" and rule.resource not in NAMES_ACCOUNTS)
     if subject == OUTSIDE and principal in NARROWED:

@@ -38,6 +38,8 @@ def test_matrix__every_cell__is_as_the_policy_says(operation: Operation, acme: A
                 continue
             if name == "neighbour" and policy.RULES[str(operation)].kind == "whole":
                 subject = asked.get(policy.FOREIGN, subject)  # noqa: PLW2901 - at such an address it has its own
+            if name == "sub-organization" and operation.viewset.__name__ == "OrganizationViewSet":
+                subject = subjects(operation, principal, globex)[policy.INSIDE]  # noqa: PLW2901
             seen = outcome(ask(principal, operation, subject), operation, subject)
             if seen != expected:
                 wrong.append(f"{name}, {kind}: {seen}, not {expected}")
@@ -70,6 +72,8 @@ def test_matrix__foreign_object_below_an_own_owner__looks_like_none(
     last = operation.parameters[-1]
     for kind in (policy.OUTSIDE, policy.FOREIGN):
         crossed = asked[policy.INSIDE].values | {last: asked[kind].values[last]}
+        if crossed == asked[kind].values:
+            continue  # both have one owner, as tokens of the organization
         absent = asked[policy.INSIDE].values | {last: asked[policy.MISSING].values[last]}
         answer, gone = (ask(acme, operation, asked[policy.INSIDE], values) for values in (crossed, absent))
         assert answer.status_code == 404

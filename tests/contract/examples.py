@@ -104,7 +104,9 @@ def token(api: Api, at: Place) -> Example:
         "resources": {"organizations": {"ids": [api.id]}, "accounts": {"ids": [parent_account(api, at)]}},
         "permission_set": "token-issuer",
         "token_ttl": "1h",
+        "allowed_networks": ["127.0.0.0/8", "2001:db8::/32"],
     }
+    bodies = {"create_mcp_token": {"scope": {"type": "developer", "account_id": parent_account(api, at)}}}
 
     def organization_id(of: Api) -> str:
         return of.id
@@ -113,7 +115,7 @@ def token(api: Api, at: Place) -> Example:
         "/resources/accounts/ids/0": parent_account,
         "/resources/organizations/ids/0": organization_id,
     }
-    return Example(body, references=references)
+    return Example(body, references=references, bodies=bodies)
 
 
 def role(api: Api, at: Place) -> Example:
@@ -199,6 +201,20 @@ def integration_of_all(api: Api, at: Place) -> Example:
     return Example(shown=made.json()["result"]["integration"])
 
 
+def sso(api: Api, at: Place) -> Example:
+    config = {
+        "type": "oidc",
+        "issuer_url": "https://login.example",
+        "client_id": "app",
+        "client_secret": "hush",
+        "provisioning": "create",
+        "allowed_domains": ["example.com"],
+    }
+    name = new_name("sso")
+    body = {"name": name, "fullname": f"Sign-on {name}", "config": config}
+    return Example(body, unshown={"config": config}, statements=8)
+
+
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
@@ -209,6 +225,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
     "RoleViewSet": role,
+    "SsoViewSet": sso,
     "SubOrganizationViewSet": sub_organization,
     "TokenViewSet": token,
 }

@@ -26,7 +26,7 @@ class Made:
     def values(self, operation: Operation, identifier: str | None = None) -> dict[str, str]:
         """What fills the operation's address, with this object's id or another identifier of it."""
         own = {self.face.viewset.lookup_url_kwarg: identifier or self.id}
-        filled = own | dict(self.example.path)
+        filled = self.shown | own | dict(self.example.path)
         unknown = [name for name in operation.parameters if name not in filled]
         assert not unknown, f"the example of {self.face} must say {unknown} in `path`, for {operation}"
         return filled

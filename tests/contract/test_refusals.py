@@ -32,7 +32,7 @@ def test_operation__malformed_token__is_401(operation: Operation, authorization:
     assert_problem(answer, 401, "unauthenticated")
 
 
-@pytest.mark.parametrize("operation", operations(), ids=str)
+@pytest.mark.parametrize("operation", [o for o in operations() if o.verb != "refresh"], ids=str)
 def test_operation__no_grant__is_403(operation: Operation, acme: Api) -> None:
     powerless = acme.issue(Permissions.MCP_MANAGEMENT)
     answer = powerless.request(operation.method, url_to_nothing(operation), b"{}")

@@ -76,6 +76,28 @@ def files_of(server: Server) -> Iterator[tuple[str, bytes]]:
         yield path.name, path.read_bytes()
 
 
+def enter_passwords(caller: Caller) -> None:
+    """Every place of a password or a code, right, wrong and malformed."""
+    member = {"name": "canary", "type": "service", "secret": f"{CANARY} horses eat"}
+    logon = f"/v1/auth/logon/{caller.server.organization_id}"
+    for body in (
+        {**member, "name": "a@b.example", "secret": [CANARY]},
+        {**member, "name": "a@b.example", "secret": CANARY * 40},
+        member,
+        member,
+    ):
+        caller.send("POST", "/v1/members", body)
+    session = caller.send("POST", logon, {"name": "canary", "secret": member["secret"]})["token"]["access"]["secret"]
+    for secret in (CANARY, [CANARY], CANARY * 40):
+        caller.send("POST", logon, {"name": "canary", "secret": secret})
+        caller.send("POST", logon, {"name": "canary", "secret": member["secret"], "code": secret})
+        for old, new in ((secret, CANARY), (member["secret"], secret)):
+            change: Any = {"old_secret": old, "new_secret": new}
+            caller.send("POST", "/v1/auth/change_password", change, token=session)
+        caller.send("POST", "/v1/auth/second_factor/confirm", {"code": secret}, token=session)
+    caller.send("GET", "/v1/members/canary")
+
+
 @pytest.fixture(scope="module")
 def exercised(live_server_process: Server) -> Caller:
     """Every secret place, filled, read, changed, refused and deleted."""
@@ -123,6 +145,7 @@ def exercised(live_server_process: Server) -> Caller:
         "credential": {"type": "token", "secret": CANARY},
     }  # fmt: skip
     caller.send("POST", integrations, {"name": "failing", "provider_config": failing})
+    enter_passwords(caller)
     for listing in (
         "/v1/accounts",
         "/v1/integrations?expand=all",
@@ -177,7 +200,13 @@ def test_secret_shown_once__in_no_later_answer_log_or_table(live_server_process:
     integration = caller.send("POST", f"/v1/integrations/{account}", body)
     token = caller.send("POST", "/v1/tokens", {"resources": {}, "permission_set": "viewer"})
     short = caller.send("POST", f"/v1/tokens/{account}/{integration['integration']['id']}", {})
+    renewed = caller.send("PUT", f"/v1/tokens/{token['owner_id']}/{token['id']}/reset", None)
+    again = caller.send("PUT", f"/v1/tokens/{token['id']}/refresh", None, token=renewed["primary"]["refresh"]["secret"])
+    mcp = caller.send("POST", "/v1/tokens/mcp", {"scope": {"type": "management"}})
+    own = caller.send("POST", "/v1/tokens/synqly-integrations", {})["token"]
     texts = [
+        *(each["primary"][kind]["secret"] for each in (renewed, again, own) for kind in ("access", "refresh")),
+        mcp["secret"],
         *(made["token"]["primary"][kind]["secret"] for kind in ("access", "refresh")),
         *(token["primary"][kind]["secret"] for kind in ("access", "refresh")),
         *(integration["token"][kind]["secret"] for kind in ("access", "refresh")),

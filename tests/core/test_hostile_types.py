@@ -61,7 +61,12 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "token": (
         "/v1/tokens",
-        {"name": "n", "fullname": "f", "permission_set": "viewer", "token_ttl": "1h", "resources": RESOURCES},
+        {"name": "n", "fullname": "f", "permission_set": "viewer", "token_ttl": "1h", "resources": RESOURCES,
+         "allowed_networks": ["203.0.113.0/24"]},
+    ),
+    "mcp token": (
+        "/v1/tokens/mcp",
+        {"token_ttl": "1h", "scope": {"type": "management", "environment": "test"}},
     ),
     "credential": (
         "/v1/credentials/{account}",

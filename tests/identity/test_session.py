@@ -24,12 +24,12 @@ def try_log_on(api: Api, name: str = "ada@example.com", secret: str = SECRET, **
     return Api("").post(f"/v1/auth/logon/{api.id}", {"name": name, "secret": secret, **body})
 
 
-def enrol(session: Api) -> tuple[pyotp.TOTP, list[str]]:
-    """A second factor and its recovery codes."""
-    totp = pyotp.TOTP(session.post("/v1/auth/second_factor").json()["result"]["secret"])
-    answer = session.post("/v1/auth/second_factor/confirm", {"code": totp.now()})
+def enrol(session: Api) -> tuple[str, list[str]]:
+    """The code that confirmed a second factor, and its recovery codes."""
+    code = pyotp.TOTP(session.post("/v1/auth/second_factor").json()["result"]["secret"]).now()
+    answer = session.post("/v1/auth/second_factor/confirm", {"code": code})
     assert answer.status_code == 200, answer.content
-    return totp, answer.json()["result"]["recovery_codes"]
+    return code, answer.json()["result"]["recovery_codes"]
 
 
 def forget_spent_codes(api: Api) -> None:
@@ -200,6 +200,8 @@ def test_guessing__unknown_name__is_slowed_the_same(acme: Api) -> None:
     for name in ("ada@example.com", "eve@example.com"):
         answers[name] = [try_log_on(acme, name, OTHER) for _ in range(FREE + 1)]
     for known, unknown in zip(*answers.values(), strict=True):
+        for answer in (known, unknown):
+            answer.headers.pop("Retry-After", None)  # counts down
         assert without_identity(known) == without_identity(unknown)
 
 
@@ -217,13 +219,13 @@ def test_guessing__right_at_last__is_forgiven(acme: Api) -> None:
 def test_second_factor__confirmed__is_asked_for(acme: Api) -> None:
     make_member(acme)
     session = acme.log_on("ada@example.com", SECRET)
-    totp, recovery = enrol(session)
+    code, recovery = enrol(session)
     assert_problem(try_log_on(acme), 401, "second-factor-required")
     assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
     assert_problem(try_log_on(acme, code="000000"), 401, "logon-failed")
-    assert_problem(try_log_on(acme, code=totp.now()), 401, "logon-failed")  # the code that confirmed it is spent
+    assert_problem(try_log_on(acme, code=code), 401, "logon-failed")  # it has been spent
     forget_spent_codes(acme)
-    assert try_log_on(acme, code=totp.now()).status_code == 200
+    assert try_log_on(acme, code=code).status_code == 200
     assert try_log_on(acme, code=recovery[0]).status_code == 200
     assert_problem(try_log_on(acme, code=recovery[0]), 401, "logon-failed")
 

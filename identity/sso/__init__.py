@@ -1,0 +1,1 @@
+"""Single sign-on: configurations of identity providers, and signing in with them."""
