@@ -23,7 +23,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_START = 30
-UNREACHED = ",".join(f"{name}=1000000000/60" for name in ("stranger", "token", "organization"))
+UNREACHED = ",".join(f"{name}=1000000000/60" for name in ("stranger", "open", "token", "organization"))
 
 
 @dataclasses.dataclass

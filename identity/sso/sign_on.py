@@ -54,7 +54,7 @@ _CLIENT_STATE = re.compile(r"[!-~]{1,512}\Z")
 verifier_pattern = RegexValidator(
     r"\A[A-Za-z0-9._~-]{43,128}\Z", "must be 43 to 128 letters, digits, `-`, `.`, `_` and `~`"
 )
-_XML = "application/samlmetadata+xml"
+_XML = "text/xml"
 _DOCUMENT = {_XML: {"type": "string", "description": "An XML document.", "examples": ["<EntityDescriptor/>"]}}
 
 

@@ -69,7 +69,8 @@ def test_generated_client__every_operation_served__has_a_function(package: str) 
     api = importlib.import_module(f"{package}.api")
     modules = [importlib.import_module(found.name) for found in pkgutil.walk_packages(api.__path__, f"{package}.api.")]
     functions = [module for module in modules if hasattr(module, "sync_detailed")]
-    assert len(functions) == len(every_operation())
+    described = (ROOT / "openapi.yaml").read_text().count("\n      operationId: ")
+    assert len(functions) == described >= len(every_operation())
 
 
 def test_generated_client__steps_of_the_quickstart__all_work(generated: Generated) -> None:

@@ -89,6 +89,7 @@ def seeds(server: Server) -> Seeds:
         environments: dict[str, list[str]] = {"test": ["*"]}
         point = client.integration_points.create(name=name, connector="ticketing", environments=environments).result
         values["integration_point_id"] = point.id
+        values["organization_id"] = client.sub_orgs.create(name=name).result.organization.id
         values["role_id"] = client.roles.create(name=name, permission_set="viewer").result.id
         values["member_id"] = client.members.create(
             name=name, secret="seven horses eat paper", type="service"

@@ -43,7 +43,7 @@ def test_organization__name_of_another__is_409(acme: Api, globex: Api) -> None:
     [
         ("state", "enabled"),
         ("end_date", "2999-01-01"),
-        ("organization_type", "root"),
+        ("organization_type", "standard"),
         ("id", "01890000-0000-7000-8000-000000000000"),
         ("refresh_token_id", "01890000-0000-7000-8000-000000000000"),
     ],

@@ -258,7 +258,7 @@ def test_sign_in__organization_disabled__is_402_at_every_step(
 def test_metadata__of_the_service__says_where_responses_go(browser: Browser, open_loopback: None, db: None) -> None:
     answer = browser.get("/v1/auth/saml/metadata")
     root = etree.fromstring(answer.content)
-    assert answer.headers["Content-Type"] == "application/samlmetadata+xml"
+    assert answer.headers["Content-Type"] == "text/xml"
     assert root.get("entityID") == "http://localhost:8000/v1/auth/saml/metadata"
     service = root.find(".//{*}AssertionConsumerService")
     assert service is not None
