@@ -131,20 +131,12 @@ def tie(face: Face, api: Api, groups: list[int]) -> None:
     """Gives rows of one group the same value in every column that they can be ordered by."""
     model: Any = face.viewset.serializer_class.Meta.model
     columns = [path for path in face.viewset.orders.values() if path not in SORTED_BY_ITSELF and "__" not in path]
-<<<<<<< HEAD
     with scoped(api.scope):
         rows = list(model.objects.order_by("id"))
         for i, row in enumerate(rows):
             same_as = rows[groups[i % len(groups)] % len(rows)]
             values = {column: getattr(same_as, column) for column in columns}
             model.objects.filter(pk=row.pk).update(**values)
-=======
-    rows = list(model._base_manager.filter(**{model.tenant_column: api.id}).order_by("id"))
-    for i, row in enumerate(rows):
-        same_as = rows[groups[i % len(groups)] % len(rows)]
-        values = {column: getattr(same_as, column) for column in columns}
-        model._base_manager.filter(pk=row.pk).update(**values)
->>>>>>> main
 
 
 @pytest.mark.parametrize("face", having("list"), ids=str)
