@@ -127,7 +127,7 @@ def test_failed_statement__in_another_scope__is_rolled_back(acme: Api, globex: A
 def test_look_up__before_any_scope__is_the_only_way_to_a_secret(acme: Api, globex: Api) -> None:
     assert run("SELECT count(*) FROM identity_tokensecret") == [(0,)]
     public_id = public_id_of(str(globex.token))
-    assert [row[5] for row in SECRETS.rows(public_id=public_id, kind="access")] == [globex.id]
+    assert [row[SECRETS.tenant_at] for row in SECRETS.rows(public_id=public_id, kind="access")] == [globex.id]
     assert SECRETS.rows(public_id=public_id, kind="refresh") == []
 
 
