@@ -9,8 +9,10 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from core.limits.counts import shared_counts
+from core.roles import may_act_as_tenant
 
 
 def check_root_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
@@ -70,13 +72,47 @@ def check_redis(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[check
     return []
 
 
-CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_redis)
+def check_row_security(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    if settings.ROW_SECURITY in ("auto", "on", "off"):
+        return []
+    return [
+        checks.Error(
+            "SYNQMGR_ROW_SECURITY is neither auto, on nor off.",
+            hint="Leave it out for auto: on wherever the login role allows it.",
+            id="core.E005",
+        )
+    ]
+
+
+def check_tenant_role(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """Run by `migrate`, and by `check --database default`."""
+    missing: list[checks.CheckMessage] = []
+    for alias in databases or ():
+        database = connections[alias]
+        if database.vendor != "postgresql" or settings.ROW_SECURITY == "off" or may_act_as_tenant(database):
+            continue
+        kind, number = (checks.Error, "E006") if settings.ROW_SECURITY == "on" else (checks.Warning, "W001")
+        role = settings.TENANT_ROLE
+        missing.append(
+            kind(
+                f"Row level security is off: the login role cannot act as the role {role!r}.",
+                hint=f"As a superuser: CREATE ROLE {role} NOLOGIN; GRANT {role} TO <login role>; then run `migrate`.",
+                id=f"core.{number}",
+            )
+        )
+    return missing
+
+
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_redis, check_row_security)
 
 
 def register() -> None:
     """Run the checks with every management command. Call it from the app's `ready`."""
     for check in CHECKS:
         checks.register(check, checks.Tags.security)
+    checks.register(check_tenant_role, checks.Tags.database)
 
 
 def refuse_unsafe_settings() -> None:

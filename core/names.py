@@ -12,7 +12,7 @@ from core.columns import column_at, is_id
 from core.errors import DuplicateNameError, Parameter
 from core.models import Resource
 from core.prepared import Slot, prepared
-from core.tenancy import current_scope
+from core.tenancy import current_scope, unscoped
 
 _LONGEST = 128
 
@@ -36,7 +36,11 @@ def is_taken(resource: Resource, name: str) -> bool:
         others = model._base_manager.exclude(pk=Slot("pk", column_at(model, "id")))
         return others.filter(**equal).values_list("pk")[:1]
 
-    return bool(prepared((model, "taken", *values), build).rows(**values, pk=resource.pk))
+    statement = prepared((model, "taken", *values), build)
+    if "organization_id" in scope:
+        return bool(statement.rows(**values, pk=resource.pk))
+    with unscoped("the name of an organization is unique among all"):
+        return bool(statement.rows(**values, pk=resource.pk))
 
 
 def assign_name(resource: Resource, *, name: str | None, fullname: str | None, at: str = "/name") -> None:

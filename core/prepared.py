@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -61,14 +61,23 @@ class Prepared:
 
     __slots__ = ("parameters", "statement")
 
-    def __init__(self, queryset: models.QuerySet[Any, Any]) -> None:
+    def __init__(self, queryset: models.QuerySet[Any, Any] | None) -> None:
         self.parameters: list[Any] = []
         self.statement: Statement | None = None
+        if queryset is None:
+            return
         with contextlib.suppress(
             EmptyResultSet
         ):  # a condition that no row meets, such as a narrowing with nothing left
             sql, parameters = queryset.query.get_compiler(connection=connection).as_sql()
             self.parameters, self.statement = list(parameters), Statement(sql, len(parameters))
+
+    @classmethod
+    def of(cls, sql: str, slots: Sequence[Slot]) -> Prepared:
+        """A statement that is not a queryset's."""
+        made = cls(None)
+        made.parameters, made.statement = list(slots), Statement(sql, len(slots))
+        return made
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Runs the statement with these values in its slots. A connection that died unused is replaced."""

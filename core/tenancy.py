@@ -15,6 +15,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from core.scope import IN_FORCE
+
 M = TypeVar("M", bound=models.Model, covariant=True)
 
 
@@ -76,7 +78,7 @@ class Scope:
 
 NOBODYS = "00000000-0000-0000-0000-000000000000"  # the organization of a scope in which nothing is
 
-_scope: ContextVar[Scope | None] = ContextVar("scope", default=None)
+_scope: ContextVar[Scope | None] = IN_FORCE
 
 
 def current_scope() -> Scope:

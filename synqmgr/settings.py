@@ -46,6 +46,9 @@ LIMITS = read_limits(
     },
     env.str("SYNQMGR_LIMITS", default=""),
 )
+# Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
+ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()
+TENANT_ROLE = env.str("SYNQMGR_TENANT_ROLE", default="synqmgr_tenant")  # what requests act as
 REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
@@ -83,6 +86,7 @@ TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
+TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
 ACTIVITY_RECORDER = "core.logs.record_activity"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
@@ -123,6 +127,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         },
     }
 else:
+    DATABASES["default"]["ENGINE"] = "core.postgresql"
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection

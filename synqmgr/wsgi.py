@@ -17,6 +17,7 @@ from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the lo
 from core.crypto.startup import verify_keys  # noqa: E402
 from core.outbound.networks import parse_networks  # noqa: E402
 from core.requests import Handler  # noqa: E402
+from core.rowsecurity import announce  # noqa: E402
 
 application = Handler()
 
@@ -28,6 +29,7 @@ signals.request_finished.disconnect(close_caches)
 signals.request_finished.disconnect(reset_urlconf)
 refuse_unsafe_settings()
 verify_keys()
+announce()
 parse_networks(tuple(settings.OUTBOUND_ALLOW))
 gc.freeze()  # what is loaded now lives as long as the process: full collections need not walk it
 gc.set_threshold(20_000, 20, 20)  # a page of a list alone makes a thousand objects, none of them cyclic

@@ -14,10 +14,12 @@ from rest_framework.request import Request
 from core.columns import IdColumn, InstantColumn, TextColumn, format_instant
 from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, UnauthenticatedError
+from core.lookup import Lookup
 from core.network import client_address
 from core.permissions import Grant, Principal
 from core.plan import WireText
-from core.prepared import Slot, prepared
+from core.prepared import Slot
+from core.tenancy import Scope, scoped
 from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT, MemberType
 from identity.tokens.models import Token, TokenSecret
 from identity.tokens.networks import holds
@@ -92,6 +94,9 @@ def _secret_row() -> QuerySet[Any, Any]:
     )
 
 
+SECRETS = Lookup("token", _secret_row, tenant_at=4)
+
+
 class TokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access secret>`."""
 
@@ -118,12 +123,13 @@ class TokenAuthentication(BaseAuthentication):
         now = format_instant(dt.datetime.now(dt.UTC))
         self.refuse_unusable(secret, address, now)
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
-            Token._base_manager.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
+            with scoped(Scope(secret.organization_id)):
+                Token.objects.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
         return self.principal(secret, now), public_id
 
     def find(self, public_id: str, text: str) -> Secret:
         """The secret with this text, whatever has become of it."""
-        rows = prepared("token", _secret_row).rows(public_id=public_id, kind=self.kind)
+        rows = SECRETS.rows(public_id=public_id, kind=self.kind)
         digest = keyed_hash(text)
         if not rows or not same(bytes(rows[0][0]), digest):
             raise UnauthenticatedError(_UNUSABLE)

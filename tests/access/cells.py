@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from core.tenancy import scoped
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Surface, TokenSecret
 from tests.access import policy
@@ -84,7 +85,8 @@ def expired(api: Api) -> Api:
     """An administrator whose token has run out."""
     principal = api.issue()
     just_now = dt.datetime.now(dt.UTC) - dt.timedelta(microseconds=1)
-    assert TokenSecret._base_manager.filter(token_id=principal.token_id).update(expires=just_now) == 2
+    with scoped(api.scope):
+        assert TokenSecret.objects.filter(token_id=principal.token_id).update(expires=just_now) == 2
     return principal
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.columns import column_at, is_id, new_id, wire_value
 from core.filters import MembershipFilter, TextFilter, WireFilter, filter_names
+from core.tenancy import scoped, unscoped
 from tests.api import Api
 from tests.contract.faces import Face, having
 from tests.contract.made import Made, make
@@ -130,11 +131,12 @@ def tie(face: Face, api: Api, groups: list[int]) -> None:
     """Gives rows of one group the same value in every column that they can be ordered by."""
     model: Any = face.viewset.serializer_class.Meta.model
     columns = [path for path in face.viewset.orders.values() if path not in SORTED_BY_ITSELF and "__" not in path]
-    rows = list(model._base_manager.filter(**{model.tenant_column: api.id}).order_by("id"))
-    for i, row in enumerate(rows):
-        same_as = rows[groups[i % len(groups)] % len(rows)]
-        values = {column: getattr(same_as, column) for column in columns}
-        model._base_manager.filter(pk=row.pk).update(**values)
+    with scoped(api.scope):
+        rows = list(model.objects.order_by("id"))
+        for i, row in enumerate(rows):
+            same_as = rows[groups[i % len(groups)] % len(rows)]
+            values = {column: getattr(same_as, column) for column in columns}
+            model.objects.filter(pk=row.pk).update(**values)
 
 
 @pytest.mark.parametrize("face", having("list"), ids=str)
@@ -152,7 +154,8 @@ def wire_text(face: Face, made: Made, declared: WireFilter) -> str | None:
     """The made object's own value of a filterable field, as the wire writes it."""
     model: Any = face.viewset.serializer_class.Meta.model
     path = str(declared.field_name)
-    values = model._base_manager.filter(pk=made.id).values_list(path, flat=True)
+    with unscoped("a test looks at what it made"):
+        values = list(model.objects.filter(pk=made.id).values_list(path, flat=True))
     value = wire_value(column_at(model, path), values[0])
     return value if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 

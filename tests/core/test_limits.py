@@ -19,6 +19,7 @@ from core.limits.limiter import Limiter, Verdict
 from core.limits.policies import Policy, address_subject, read_limits
 from core.limits.redis_store import RedisStore
 from core.limits.table import TableStore
+from core.rowsecurity import as_owner
 from tests.server import free_port
 
 REDIS = os.environ.get("SYNQMGR_REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -201,7 +202,7 @@ def test_table__windows_that_ended__are_removed_on_the_way(table: TableStore) ->
 
 def test_table__connection_died_unused__is_replaced(table: TableStore) -> None:
     table.add("a", 1, 60)
-    with connection.cursor() as cursor, table.database.cursor() as own:
+    with as_owner(), connection.cursor() as cursor, table.database.cursor() as own:
         own.execute("SELECT pg_backend_pid()")
         cursor.execute("SELECT pg_terminate_backend(%s)", own.fetchone())
     assert table.add("a", 1, 60)[0] == 2

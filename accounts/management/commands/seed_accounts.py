@@ -13,6 +13,7 @@ from django.db import connection, models, transaction
 
 from accounts.models import Account, AccountLabel, Environment
 from core.columns import new_id
+from core.rowsecurity import as_owner
 from core.tenancy import Scope, scoped
 from identity.services import open_organization
 from organizations.models import OrganizationType
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             share = accounts // organizations + (number < accounts % organizations)
             with scoped(Scope(organization_id)):
                 fill_organization(organization_id, share)
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         organization_id, token = next(iter(made.items()))
         self.stdout.write(json.dumps({"organization_id": organization_id, "token": token}))

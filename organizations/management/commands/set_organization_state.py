@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from core.columns import is_id
 from core.tenancy import unscoped
 from organizations.models import Organization, OrganizationState
 
@@ -24,8 +25,9 @@ class Command(BaseCommand):
         if end_date is not None and re.fullmatch(r"[0-9]{4}-[01][0-9]-[0-3][0-9]", end_date) is None:
             raise CommandError("--end-date must be a day such as 2026-12-31.")
         with unscoped("the operator names an organization"):
-            organizations = Organization.objects.filter(name=options["organization"].lower())
-            organization = organizations.first() or Organization.objects.filter(id=options["organization"]).first()
+            given = options["organization"].lower()
+            column = "id" if is_id(given) else "name"
+            organization = Organization.objects.filter(**{column: given}).first()
             if organization is None:
                 raise CommandError(f"There is no organization {options['organization']!r}.")
             organization.state, organization.end_date = options["state"], end_date

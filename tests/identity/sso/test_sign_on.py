@@ -246,7 +246,8 @@ def test_sign_in__organization_disabled__is_402_at_every_step(
 ) -> None:
     back = browser.back_from(browser.at_provider(sso))
     code = code_of(browser.sign_in(sso))
-    Organization._base_manager.filter(id=acme.id).update(state="disabled")
+    with scoped(acme.scope):
+        Organization.objects.update(state="disabled")
     assert_problem(browser.start(sso), 402, "organization-disabled")
     assert_problem(browser.get(back), 402, "organization-disabled")
     assert_problem(browser.exchange(code), 402, "organization-disabled")
