@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 
 from django.db import connection
 
 from core.crypto.hashing import keyed_hash
 from core.errors import ProblemError
+from core.limits.policies import address_subject
 from identity.sessions.models import LogonAttempt
 
 FREE = 5  # failures in a row that cost no wait
@@ -40,13 +40,8 @@ class TooManyFailuresError(ProblemError):
 
 
 def attempt_key(*parts: str, address: str) -> bytes:
-    """What failures are counted by. Of an IPv6 address its /64 counts, which is one household's."""
-    try:
-        asked = ipaddress.ip_address(address.partition("%")[0])
-        network = str(ipaddress.ip_network((asked, 64), strict=False)) if asked.version == 6 else str(asked)
-    except ValueError:
-        network = address
-    return keyed_hash("\x00".join((*parts, network)), purpose="logon attempt")
+    """What failures are counted by."""
+    return keyed_hash("\x00".join((*parts, address_subject(address))), purpose="logon attempt")
 
 
 def take_attempt(key: bytes, *, now: int | None = None) -> None:
