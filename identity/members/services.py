@@ -23,6 +23,7 @@ from organizations.services import locked_organization
 TTL, TOKEN_TTL = "87600h", "1h"  # ten years, and an hour
 PASSWORD_DURATION, SHORTEST_PASSWORD = "4320h", 8  # unless the organization says otherwise
 DEFAULT_ROLE = "member"
+STRICTEST_FIRST = (State.DISABLED, State.LOCKED, State.FORGOTTEN, State.INVITED)
 
 
 class LastAdministratorError(ConflictError):
@@ -64,7 +65,7 @@ def spec_of(asked: dict[str, Any], *, default_role: str = DEFAULT_ROLE, at: str 
 def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
     """A new member with its roles, none of which may hold more than `by` does."""
     now = dt.datetime.now(dt.UTC)
-    states = [option for option in spec.options if option != "expired"]
+    state = next((each for each in STRICTEST_FIRST if each in spec.options), State.ENABLED)
     member = Member.in_scope(
         id=new_id(),
         nickname=spec.nickname,
@@ -72,7 +73,7 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         type=spec.type,
         ttl=spec.ttl,
         token_ttl=spec.token_ttl,
-        state=states[0] if states else State.ENABLED,
+        state=state,
         expires=after(now, spec.ttl),
         password_set_at=now,
     )
@@ -82,6 +83,7 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         refuse_weak(member=member, secret=spec.secret, rules=organization, at=f"{spec.at}/secret")
         member.password = hash_password(spec.secret)
     member.pin_expires = now if "expired" in spec.options else after(now, password_duration(organization))
+    lock_administrators()  # a role that is being changed reaches this member, or has been changed before it is read
     bind_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
     return member
 
@@ -136,8 +138,11 @@ def spread_role(*, role_id: str) -> None:
     holding = MemberRole.objects.unnarrowed().filter(role_id=role_id).values("member_id")
     for member in Member.objects.unnarrowed().select_for_update().filter(id__in=holding).order_by("id"):
         rows = MemberRole.objects.unnarrowed().filter(member=member).select_related("role").order_by("id")
+        shown = member.role_binding
         set_rights(member=member, roles=[row.role for row in rows])
-        member.save(update_fields=["role_binding", "grants", "is_administrator"])
+        if member.role_binding != shown:
+            member.touch()
+        member.save(update_fields=["role_binding", "grants", "is_administrator", "updated_at"])
 
 
 def refuse_greater(*, by: Principal, permission_set: str) -> None:

@@ -26,6 +26,7 @@ from identity.members.services import (
     spec_of,
 )
 from identity.sessions.factors import remove
+from identity.tokens.rights import is_own_session
 
 PROFILE = {"fullname", "nickname", "picture"}  # what members may change of themselves
 PROFILE_ACTIONS = ("retrieve", "update", "partial_update")
@@ -72,9 +73,9 @@ class MemberViewSet(ResourceViewSet):
         return super().scope_of(principal) or (Scope(principal.organization_id) if self.is_own_profile() else None)
 
     def is_own_profile(self) -> bool:
-        """Whether members act on themselves, in a session of their own."""
-        has_session = self.principal.allows("auth", "change_password")
-        return has_session and self.action in PROFILE_ACTIONS and self.identifier() == self.principal.member_id
+        """Whether members act on themselves, in a session of their own that nothing has to come before."""
+        is_free = is_own_session(self.principal) and len(self.principal.links) == 1
+        return is_free and self.action in PROFILE_ACTIONS and self.identifier() == self.principal.member_id
 
     def perform_create(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
         member = create_member(spec=spec_of(serializer.validated_data), by=self.principal)

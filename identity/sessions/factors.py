@@ -23,7 +23,7 @@ def enrol(*, member: Member, issuer: str) -> dict[str, str]:
     if member.has_second_factor:
         raise ConflictError("a second factor is enrolled already", remediation="Remove it first.")
     secret = pyotp.random_base32()
-    SecondFactor.objects.filter(member=member).delete()
+    SecondFactor.objects.filter(member=member, is_confirmed=False).delete()  # a confirmed one makes this a conflict
     sealed = seal(_place(member), secret.encode())
     SecondFactor.in_scope(member=member, sealed_secret=sealed).save(force_insert=True)
     uri = pyotp.TOTP(secret).provisioning_uri(name=member.name, issuer_name=issuer)

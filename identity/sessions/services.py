@@ -85,6 +85,8 @@ def authenticate_member(*, name: str, secret: str, code: str | None, key: bytes)
     if not verify_password(secret, hashed):
         raise LogonFailedError("the name or the password is not right")
     member: Member = Member.objects.unnarrowed().get(id=member_id)
+    if member.password != hashed:
+        raise LogonFailedError("the name or the password is not right")
     if member.has_second_factor:
         if code is None:
             raise SecondFactorRequiredError("the member's second factor is needed as well")
@@ -109,7 +111,8 @@ def refuse_shut_out(member: Member) -> None:
 def open_session(*, member: Member) -> Session:
     """A token that stands for the member, with what its roles grant when it is used."""
     now = dt.datetime.now(dt.UTC)
-    organization = organization_in_scope()
+    member, organization = locked_as_verified(member), organization_in_scope()
+    refuse_shut_out(member)
     spec = TokenSpec(
         permission_set=None, ttl=member.token_ttl, token_type=TokenType.LOGON, member_id=member.id, fullname=member.name
     )
@@ -140,20 +143,29 @@ def change_password(*, member: Member, old_secret: str, new_secret: str, token_i
     forgive(key)
     if old_secret == new_secret:
         raise InvalidError("/new_secret: must be another than the old one", at=Parameter("body", "/new_secret"))
+    organization = organization_in_scope()
+    refuse_weak(member=member, secret=new_secret, rules=organization, at="/new_secret")
+    hashed = hash_password(new_secret)
     with transaction.atomic():
-        organization = organization_in_scope()
-        refuse_weak(member=member, secret=new_secret, rules=organization, at="/new_secret")
-        set_password(member=member, secret=new_secret, rules=organization)
+        set_password(member=locked_as_verified(member), hashed=hashed, rules=organization)
         for other in Token.objects.filter(member=member, token_type=TokenType.LOGON).exclude(id=token_id):
             delete_token(token=other)
 
 
-def set_password(*, member: Member, secret: str, rules: Organization) -> None:
-    """Stores a password and starts its durations anew."""
+def locked_as_verified(member: Member) -> Member:
+    """The member as it is now, locked, if its password is still the one that was verified."""
+    now: Member = Member.objects.unnarrowed().select_for_update().get(id=member.id)
+    if now.password != member.password:
+        raise LogonFailedError("the password has been changed meanwhile")
+    return now
+
+
+def set_password(*, member: Member, hashed: str, rules: Organization) -> None:
+    """Stores a password and starts its durations anew. The rest of the member is not written."""
     now = dt.datetime.now(dt.UTC)
-    member.password, member.password_set_at = hash_password(secret), now
+    member.password, member.password_set_at = hashed, now
     member.expires, member.pin_expires = after(now, member.ttl), after(now, password_duration(rules))
     if member.state in MUST_CHANGE_PASSWORD:
         member.state = State.ENABLED
     member.touch()
-    member.save()
+    member.save(update_fields=["password", "password_set_at", "expires", "pin_expires", "state", "updated_at"])

@@ -31,6 +31,7 @@ from identity.sessions.serializers import (
     SecondFactorCodeSerializer,
     SecondFactorSecretSerializer,
 )
+from identity.tokens.rights import is_own_session
 from identity.tokens.services import delete_token, token_of
 from identity.tokens.views import shown_once
 from organizations.models import is_blocked_now
@@ -126,8 +127,8 @@ class SessionViewSet(ScopedViewSet):
     examples = {"confirm_second_factor": {"code": "492039"}, "remove_second_factor": {"code": "492039"}}
 
     def scope_of(self, principal: Principal) -> Scope | None:
-        """These are for members: no other token has a session."""
-        return super().scope_of(principal) if principal.member_id else None
+        """These are for members: no other token has a session, nor has one that was derived from it."""
+        return super().scope_of(principal) if is_own_session(principal) else None
 
     @property
     def member(self) -> Member:

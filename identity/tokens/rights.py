@@ -7,13 +7,18 @@ from typing import Any
 
 import orjson
 
-from core.permissions import Grant, Link
+from core.permissions import Grant, Link, Principal
 from core.tenancy import Narrowing
 from identity.permissionsets.sets import PERMISSION_SETS
 
 ANY = "*"
 StoredLink = list[dict[str, Any]]  # of `{"permission_set": ..., "resources": ...}`
 OWN_SESSION = Grant({"auth": frozenset({"change_password", "logoff"})})  # what every member may do
+
+
+def is_own_session(principal: Principal) -> bool:
+    """Whether a member acts in a session of its own: a token derived from one stands for less."""
+    return bool(principal.member_id) and OWN_SESSION in principal.links[0]
 
 
 def narrowing_of(resources: dict[str, Any]) -> Narrowing:

@@ -10,6 +10,8 @@ import pytest
 
 from core.columns import new_id
 from core.tenancy import scoped
+from identity.members.models import Member
+from identity.sessions import services
 from identity.sessions.attempts import FIRST_WAIT, FREE, TooManyFailuresError, attempt_key, take_attempt
 from identity.sessions.models import SecondFactor
 from organizations.models import Organization
@@ -263,3 +265,48 @@ def test_second_factor__wanted_by_the_organization__comes_first(acme: Api) -> No
     assert "second factor" in try_log_on(acme).json()["result"]["auth_msg"]
     enrol(session)
     assert session.get("/v1/accounts").status_code == 200
+
+
+# --- what others change meanwhile ----------------------------------------------------------------
+
+
+def test_password__verified_before_others_changed_the_member__writes_nothing_else(acme: Api) -> None:
+    made = make_member(acme, role_binding=["administrator"])
+    make_member(acme, "bob@example.com", role_binding=["administrator"])
+    with scoped(acme.scope):
+        before = Member.objects.get(id=made["id"])
+        assert update(acme, made, state="locked", role_binding=["viewer"]).status_code == 200
+        services.change_password(
+            member=before, old_secret=SECRET, new_secret=OTHER, token_id=acme.token_id, address="192.0.2.1"
+        )
+        with pytest.raises(services.LogonFailedError):
+            services.change_password(
+                member=before, old_secret=SECRET, new_secret=OTHER, token_id=acme.token_id, address="192.0.2.1"
+            )
+        with pytest.raises(services.LogonFailedError):
+            services.open_session(member=before)
+        now = Member.objects.get(id=made["id"])
+    assert (now.state, now.role_binding, now.is_administrator) == ("locked", ["viewer"], False)
+    assert now.password != before.password
+
+
+def test_session__derived_token__is_no_session_of_the_member(acme: Api) -> None:
+    made = make_member(acme, role_binding=["administrator"])
+    session = acme.log_on("ada@example.com", SECRET)
+    body = {"resources": {}, "permission_set": "administrator"}
+    derived = Api(acme.id, session.post("/v1/tokens", body).json()["result"]["primary"]["access"]["secret"])
+    for path in ("second_factor", "logoff", "change_password"):
+        assert_problem(derived.post(f"/v1/auth/{path}", {}), 403, "forbidden")
+    member = {"resources": {}, "permission_set": "member"}
+    lesser = Api(acme.id, session.post("/v1/tokens", member).json()["result"]["primary"]["access"]["secret"])
+    assert_problem(lesser.get(f"/v1/members/{made['id']}"), 403, "forbidden")
+
+
+def test_session__password_to_be_changed__does_not_reach_the_profile(acme: Api) -> None:
+    made = make_member(acme, options={"options": ["expired"]})
+    session = acme.log_on("ada@example.com", SECRET)
+    assert_problem(session.get(f"/v1/members/{made['id']}"), 403, "forbidden")
+
+
+def test_member__several_states_to_begin_in__the_strictest_wins(acme: Api) -> None:
+    assert make_member(acme, options={"options": ["invited", "disabled"]})["state"] == "disabled"
