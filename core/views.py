@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import orjson
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework import viewsets
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from core import activity
@@ -19,21 +17,23 @@ from core.columns import format_instant
 from core.errors import (
     ForbiddenError,
     MalformedBodyError,
-    MethodNotAllowedError,
     Parameter,
     ProblemError,
 )
 from core.filters import ResourceFilterSet
-from core.limits import take
-from core.limits.requests import address_of, admit
+from core.idempotency import services as idempotency
+from core.limits.requests import admit
 from core.listing import link_next, read_list_request, refuse_unknown
+from core.masking import masked, masked_patch, shape_of
 from core.models import Resource
+from core.open_views import OpenViewSet
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
 from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
+from core.problems import as_problem
 from core.reading import Reader, find, reader_of
-from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
+from core.serializers import Mode, ResourceSerializer, in_mode, read_only_names, validated
 from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
 
 VERBS = {
@@ -46,60 +46,16 @@ VERBS = {
 }
 
 
+BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
+UNRECORDED = frozenset({429, 500, 503})  # the limiter's refusals are too many, and a failure refuses nothing
+
+
 def enter_for_change(model: type[TenantModel]) -> None:
     """What all accounts share is not for those to change who may touch some accounts only."""
     scope = scope_for_change(model, current_scope())
     if scope is None:
         raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
     enter(scope)
-
-
-class AlwaysJson(BaseContentNegotiation):
-    """The API speaks JSON, whatever `Accept` says."""
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        return next(
-            (p for p in parsers if request.content_type.partition(";")[0].strip().lower() == p.media_type), None
-        )
-
-    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
-        return renderers[0], "application/json"
-
-
-class OpenViewSet(viewsets.ViewSet):
-    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
-
-    authentication_classes = []
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
-
-    request: Request
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
-        self.args, self.kwargs, self.headers = args, kwargs, {}
-        self.action = self.action_map.get(request.method.lower())  # type: ignore[assignment] # the parsers ask for it
-        with scoped(None):
-            self.request = self.initialize_request(request, *args, **kwargs)
-            try:
-                self.initial(self.request, *args, **kwargs)
-                response: HttpResponseBase = getattr(self, self.action)(self.request, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - every error is a problem, see core.problems
-                response = self.handle_exception(error)
-        return response
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        take("open", address_of(request))
-        self.refuse_other_methods()
-
-    def refuse_other_methods(self) -> None:
-        if self.action is None:
-            allow = ", ".join(self.allowed_methods)
-            raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
-
-    def get_parsers(self) -> list[BaseParser]:
-        return [StrictJSONParser()]
 
 
 class ScopedViewSet(OpenViewSet):
@@ -110,15 +66,54 @@ class ScopedViewSet(OpenViewSet):
     surface: ClassVar[str] = "management"
     authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
 
+    principal: Principal = None  # type: ignore[assignment] # nobody before `initial`
+    sent: Any = None  # the body, once it was read
+    once: idempotency.Once | None = None
+    has_recorded_refusal = False
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         principal = admit(request, self.surface)
         self.refuse_other_methods()
         self.principal = principal
         scope = self.scope_of(principal) if principal.surface == self.surface else None
         if scope is None:
-            self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
-            raise refused
+            raise ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}")
         enter(scope)
+
+    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """What the action says; once only, if the request carries a key that says so."""
+        if request.method != "POST" or (key := request.headers.get(idempotency.HEADER)) is None:
+            return super().answer(request, *args, **kwargs)
+        address = f"POST {request.get_full_path()}"
+        begun = idempotency.begin(
+            key=key, token_id=self.principal.token_id, request=address, body=request._request.body
+        )
+        if isinstance(begun, HttpResponse):
+            return begun
+        self.once = begun
+        try:
+            response = cast(HttpResponse, super().answer(request, *args, **kwargs))
+        except Exception:
+            begun.release()
+            raise
+        self.settle(response.content, response.status_code, response.headers.get("ETag", ""))
+        return response
+
+    def settle(self, content: bytes, status: int = 200, etag: str = "") -> None:
+        """Keeps the answer for whoever sends the request again."""
+        if self.once is not None:
+            self.once.settle(content, status, etag)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """A refused change is news as well."""
+        problem = as_problem(exc)
+        if self.principal is not None and not self.has_recorded_refusal and problem.status not in UNRECORDED:
+            try:
+                with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
+                    self.record(problem)
+            except Exception as failure:  # noqa: BLE001 - the answer tells that nothing works, see core.problems
+                problem = as_problem(failure)
+        return super().handle_exception(problem)
 
     def scope_of(self, principal: Principal) -> Scope | None:
         """Where a principal may do this; None where it may not."""
@@ -132,26 +127,58 @@ class ScopedViewSet(OpenViewSet):
     def verb(self) -> str:
         return self.verbs.get(self.action) or VERBS[self.action]
 
-    def record(self, outcome: ProblemError | None = None, object_id: str = "") -> None:
-        """Tells the recorder of a change or a refused one; reads are not news."""
+    def record(
+        self,
+        outcome: ProblemError | None = None,
+        *,
+        object_id: str = "",
+        subject: Any = None,
+        document: Callable[[], dict[str, Any]] | None = None,
+        answer: Any = None,
+    ) -> None:
+        """Tells the recorder of a change or a refused one; reads are not news.
+
+        It belongs into the transaction of the change, after all else. `answer` is the content of a POST's answer.
+        """
         if self.request.method in ("GET", "HEAD"):
             return
+        self.has_recorded_refusal = outcome is not None
         activity.record(
             activity.Activity(
                 resource=self.resource,
                 verb=self.verb,
-                object_id=object_id,
+                object_id=object_id or (subject.pk if subject is not None else ""),
                 token_id=self.principal.token_id,
                 organization_id=self.principal.organization_id,
-                outcome="done" if outcome is None else outcome.slug,
+                outcome=activity.DONE if outcome is None else outcome.slug,
+                status=200 if outcome is None else outcome.status,
+                message="" if outcome is None else outcome.message,
+                member_id=self.principal.member_id,
+                call=activity.call_of(self.request._request, self.masked_body()),
+                subject=subject,
+                document=document,
             )
         )
+        if answer is not None:
+            self.settle(orjson.dumps(answer))
+
+    def masked_body(self) -> Any:
+        """The body as far as it was read, without secrets."""
+        if self.sent is None:
+            return None
+        declared = getattr(self, "requests", {}).get(self.action)
+        if declared is None and self.action in BODY_MODES:
+            declared = in_mode(self.serializer_class, BODY_MODES[self.action])  # type: ignore[attr-defined]
+        if self.action == "partial_update":
+            return masked_patch(shape_of(declared), self.sent)
+        return masked(shape_of(declared) if declared else None, self.sent)
 
     def body(self) -> Any:
         """The request's body, which must be there."""
         if not self.has_body() or self.request.data is EMPTY:
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
-        return self.request.data
+        self.sent = self.request.data
+        return self.sent
 
     def has_body(self) -> bool:
         return self.request.META.get("CONTENT_LENGTH") not in (None, "", "0")
@@ -236,7 +263,7 @@ class ResourceViewSet(ReadViewSet):
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
             self.refuse_outside(instance)
-            self.record(object_id=instance.pk)
+            self.record(subject=instance, document=lambda: self.document(instance), answer=content)
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 
@@ -254,8 +281,9 @@ class ResourceViewSet(ReadViewSet):
         refuse_unknown(request.query_params, [])
         with transaction.atomic():
             instance = self.locked()
+            object_id, shown = instance.pk, self.document(instance)
             self.perform_destroy(instance)
-            self.record(object_id=instance.pk)
+            self.record(object_id=object_id, subject=instance, document=lambda: shown)
         return HttpResponse(status=204)
 
     # --- what a resource may say differently -------------------------------------------------------
@@ -303,7 +331,7 @@ class ResourceViewSet(ReadViewSet):
             serializer = in_mode(self.serializer_class, "update")(before, data=body_of(before), context=self.context())
             instance, content = self.perform_update(validated(serializer))
             self.refuse_outside(instance)
-            self.record(object_id=instance.pk)
+            self.record(subject=instance, document=lambda: self.document(instance))
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 

@@ -218,8 +218,9 @@ class IntegrationTokenViewSet(ScopedViewSet):
             fixed = {"account_id": account.id}
             integration = find(Integration, self.kwargs["integration_id"], fixed, lock=True)
             issued = self.issue(integration, asked)
-            self.record(object_id=issued.token.id)
-        return self.json({"result": shown_once(issued)["primary"]["access"]})
+            content = {"result": shown_once(issued)["primary"]["access"]}
+            self.record(subject=issued.token, answer=content)
+        return self.json(content)
 
     def issue(self, integration: Integration, asked: dict[str, Any]) -> IssuedToken:
         spec = TokenSpec(

@@ -33,6 +33,8 @@ HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000
 PUBLIC_URL = env.str("SYNQMGR_PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")  # as browsers reach it
 RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may send the browser when it is done
 WORKERS = env.str("WORKERS", default="2")
+SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
+WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
@@ -60,6 +62,7 @@ SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key(
 # and the URL mount read this list.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("integrations",),
+    ("events",),
     ("credentials", "catalog"),
     ("accounts",),
     ("identity",),
@@ -87,7 +90,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-ACTIVITY_RECORDER = "core.logs.record_activity"
+RUN_KINDS: dict[str, str] = {}  # what does each kind of run in the ledger
+DOORBELL = ""  # what wakes workers that do not look for themselves
+ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
 STATIC_URL = "/static/"

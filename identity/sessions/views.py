@@ -12,11 +12,12 @@ from rest_framework.request import Request
 from core import activity
 from core.errors import ForbiddenError, OrganizationDisabledError, ProblemError, UnauthenticatedError
 from core.network import client_address
+from core.open_views import OpenViewSet
 from core.permissions import Principal
 from core.reading import reader_of
 from core.serializers import validated
 from core.tenancy import NOBODYS, Scope, enter
-from core.views import OpenViewSet, ScopedViewSet
+from core.views import ScopedViewSet
 from identity.members.models import Member
 from identity.members.serializers import MemberSerializer
 from identity.members.services import organization_in_scope

@@ -26,9 +26,10 @@ from core.errors import (
 )
 from core.fields import StringField
 from core.listing import refuse_unknown
+from core.open_views import OpenViewSet
 from core.parsing import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
-from core.views import OpenViewSet, ScopedViewSet
+from core.views import ScopedViewSet
 from identity.sessions.serializers import LogonResponseResultSerializer
 from identity.sessions.services import MemberDisabledError, MemberLockedError, open_session, refuse_shut_out
 from identity.sessions.views import show_session

@@ -1,0 +1,31 @@
+"""The doorbell: tells waiting workers that there is something to do. A ring that is lost costs time, never work."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+log = structlog.get_logger("synqmgr.ledger")
+
+
+@functools.cache
+def _bell() -> Callable[[], None] | None:
+    if not settings.DOORBELL:
+        return None  # workers look for themselves, several times a second
+    bell: Callable[[], None] = import_string(settings.DOORBELL)
+    return bell
+
+
+def ring() -> None:
+    """Wakes a worker by whatever the settings name."""
+    bell = _bell()
+    if bell is None:
+        return
+    try:
+        bell()
+    except Exception as error:  # noqa: BLE001 - the run is durable and will be found; its cause has long succeeded
+        log.warning("doorbell_failed", error=type(error).__name__)

@@ -1,0 +1,19 @@
+"""The recorder of what happens: the log line and the audit row."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from core.activity import Activity
+from core.logs import record_activity
+from core.tenancy import Scope, scoped
+from events.audit.services import append_event
+
+
+def record(activity: Activity) -> None:
+    """Tells everybody who is to know, in the transaction of the change. What names no organization is only logged."""
+    record_activity(activity)
+    if not activity.organization_id:
+        return
+    with transaction.atomic(), scoped(Scope(activity.organization_id)):
+        append_event(activity)
