@@ -15,5 +15,5 @@ def record(activity: Activity) -> None:
     record_activity(activity)
     if not activity.organization_id:
         return
-    with transaction.atomic(), scoped(Scope(activity.organization_id)):
+    with transaction.atomic(savepoint=False), scoped(Scope(activity.organization_id)):
         append_event(activity)

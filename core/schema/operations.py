@@ -85,6 +85,9 @@ class ResourceSchema(MemberSchema):
         for status in problems.statuses_of(operation, body=body, secured=bool(self.get_auth())):
             component = problems.answer(status, problem)
             answers[str(status)] = self.define(problems.answer_name(status), component, ResolvedComponent.RESPONSE)
+        if operation.heeds_key and "200" in answers:
+            name = "Idempotent-Replayed"
+            answers["200"]["headers"][name] = {"$ref": f"#/components/headers/{name}"}
         return answers
 
     def good_answers(self, operation: Operation) -> Schema:

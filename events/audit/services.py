@@ -56,7 +56,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "integration_id": _related(activity, "integration"),
         "bridge_group_id": _related(activity, "bridge_group"),
         "category": getattr(subject, "category", None),
-        "environment": getattr(subject, "environment", None) or _environment_of(account_id),
+        "environment": _environment_of(subject, account_id),
         "remote_addr": call.address if call else "",
         "user_agent": call.agent if call else "",
         "method": call.method if call else "",
@@ -77,10 +77,11 @@ def _related(activity: Activity, noun: str) -> str | None:
     return found
 
 
-def _environment_of(account_id: str | None) -> str:
+def _environment_of(subject: Any, account_id: str | None) -> str:
     """Of the account; empty for what belongs to none."""
-    if account_id is None:
-        return ""
+    nearest = subject if hasattr(subject, "environment") else getattr(subject, "account", None)
+    if nearest is not None or account_id is None:
+        return getattr(nearest, "environment", "")
     return Account.objects.unnarrowed().filter(pk=account_id).values_list("environment", flat=True).first() or ""
 
 

@@ -69,6 +69,7 @@ NARROWED = {
 # What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
 REACHED = {
     "auth": set(),
+    "audit": {"account", "label", "environment", "category"},
     "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
@@ -117,6 +118,7 @@ class Rule:
 
 
 RULES = {
+    "GET /v1/audit/organizations": Rule("audit", "list", "whole"),
     "GET /v1/organization": Rule("organizations", "get", "whole"),
     "PUT /v1/organization": Rule("organizations", "update", "whole"),
     "PATCH /v1/organization": Rule("organizations", "patch", "whole"),
