@@ -20,6 +20,7 @@ from core.errors import (
     Parameter,
     ProblemError,
 )
+from core.faults import reach
 from core.filters import ResourceFilterSet
 from core.idempotency import services as idempotency
 from core.limits.requests import admit
@@ -161,6 +162,7 @@ class ScopedViewSet(OpenViewSet):
         )
         if answer is not None:
             self.settle(orjson.dumps(answer))
+        reach("change-recorded")
 
     def masked_body(self) -> Any:
         """The body as far as it was read, without secrets."""

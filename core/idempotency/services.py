@@ -21,7 +21,7 @@ from core.tenancy import unscoped
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
-UNDER_WAY_FOR = dt.timedelta(seconds=60)  # longer than any request takes
+UNDER_WAY_FOR = dt.timedelta(seconds=30)  # then another may take over; whoever is late changes nothing
 KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 
 

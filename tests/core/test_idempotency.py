@@ -88,7 +88,7 @@ def test_post__while_the_first_is_under_way__waits(acme: Api) -> None:
 def test_post__after_the_first_died__takes_its_place(acme: Api) -> None:
     with scoped(acme.scope):
         dead = begin(acme, "/v1/accounts", b'{"name":"x"}')
-    age(acme, seconds=61)
+    age(acme, seconds=31)
     assert acme.post("/v1/accounts", {"name": "x"}, headers=KEY).status_code == 200
     with scoped(acme.scope), pytest.raises(idempotency.RequestUnderWayError):
         dead.settle(b"{}")
