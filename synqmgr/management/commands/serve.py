@@ -49,15 +49,8 @@ class Command(BaseCommand):
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-        arguments += [
-            "--workers",
-            workers,
-            "--blocking-threads",
-            threads,
-            "--no-access-log",
-            "--respawn-failed-workers",
-        ]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
