@@ -11,7 +11,7 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn
+from core.columns import ID_PATTERN, TextColumn, read_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
@@ -41,11 +41,10 @@ class InstantFormField(forms.Field):
     """A time in RFC 3339, or a date, which is its midnight in UTC."""
 
     def to_python(self, value: Any) -> dt.datetime:
-        try:
-            moment = dt.datetime.fromisoformat(str(value).upper())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-        except (ValueError, OverflowError) as error:
-            raise forms.ValidationError("must be a time in RFC 3339") from error
+        moment = read_instant(str(value))
+        if moment is None:
+            raise forms.ValidationError("must be a time in RFC 3339")
+        return moment
 
 
 class WireFilter(django_filters.Filter):

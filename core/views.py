@@ -26,13 +26,13 @@ from core.errors import (
 from core.filters import ResourceFilterSet
 from core.limits import take
 from core.limits.requests import address_of, admit
-from core.listing import link_next, read_list_request, refuse_unknown
+from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
 from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
-from core.reading import Reader, find, reader_of
+from core.reading import Page, Reader, find, reader_of
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
 from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
 
@@ -178,6 +178,7 @@ class ReadViewSet(ScopedViewSet):
     lookup_value_converter = "str"
     totals = True
     unique_names = True  # whether no two objects of one list share a name
+    cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
 
     @property
     def reader(self) -> Reader:
@@ -201,16 +202,20 @@ class ReadViewSet(ScopedViewSet):
         query = request.query_params
         asked = read_list_request(query, orders=self.orders, expands=list(self.expands), totals=self.totals)
         fixed = self.fixed()
-        shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
-        headers = {}
-        if len(shown) == asked.limit:
-            cursor = shown[-1]["name" if self.unique_names else "id"]
-            headers["Link"] = link_next(self.request.path, query, cursor)
+        shown, following = self.page(asked, fixed)
+        headers = {"Link": link_next(self.request.path, query, following)} if following else {}
         self.expand(shown, asked.expand)
         content: dict[str, Any] = {"result": shown}
         if asked.total:
             content["total"] = self.reader.count(asked, fixed, self.filterset_class)
         return self.json(content, headers=headers)
+
+    def page(self, asked: ListRequest, fixed: dict[str, Any]) -> Page:
+        """One page, and what the next starts after if it is full."""
+        if self.cursor is not None:
+            return self.reader.page_by(self.cursor, asked, fixed, self.filterset_class)
+        shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
+        return shown, shown[-1]["name" if self.unique_names else "id"] if len(shown) == asked.limit else ""
 
     def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])

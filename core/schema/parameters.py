@@ -125,7 +125,7 @@ def _query(name: str, description: str, schema: Schema) -> Schema:
 
 
 def _start_after(view: Any) -> Schema:
-    member = "`name`" if view.unique_names else "`name` or `id`"
+    member = view.cursor.wording if view.cursor else "`name`" if view.unique_names else "`name` or `id`"
     return _query("start_after", f"The {member} {_CURSOR}", {"type": "string", "maxLength": 255})
 
 
