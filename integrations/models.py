@@ -13,8 +13,9 @@ from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
 from integrations.points.models import IntegrationPoint
+from integrations.status.models import Status, StatusEvent, StatusHour
 
-__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint"]
+__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint", "Status", "StatusEvent", "StatusHour"]
 
 
 class Integration(Resource):
