@@ -86,6 +86,7 @@ class StatusViewSet(ReadViewSet):
     operations = {"timeseries": "get_timeseries"}
     results = {"timeseries": GetStatusTimeseriesResultSerializer}
     responses = {"list": "ListStatusResponse", "timeseries": "GetStatusTimeseries"}
+    totals = False
 
     def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
         """What is shown in full must be for the token to read there too."""
@@ -169,6 +170,7 @@ class StatusEventViewSet(ReadViewSet):
     verbs = {"list": "list_events"}
     operations = {"list": "list_events"}
     responses = {"list": "ListStatusEventsResponse"}
+    totals = False
 
     def fixed(self) -> dict[str, Any]:
         return {"integration_id": integration_at(self.kwargs).id}

@@ -27,6 +27,9 @@ OUTCOMES = {
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "IntegrationTokenViewSet": "IntegrationViewSet",
+    "OneStatusViewSet": "IntegrationViewSet",
+    "StatusEventViewSet": "IntegrationViewSet",
+    "StatusViewSet": "IntegrationViewSet",
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
@@ -147,7 +150,7 @@ def body_of(operation: Operation, made: Made, api: Api) -> Any:
         body |= {name: f"{body[name]}-again" for name in ("name", "fullname") if name in body}
         body.get("resources", {}).pop("organizations", None)
         return body
-    if operation.action == "update":
+    if operation.action == "update" and operation.viewset.__name__ not in NO_FACE_OF_ITS_OWN:
         return made.whole(api)
     if operation.action == "partial_update":
         return []
@@ -168,7 +171,8 @@ def outcome(answer: Any, operation: Operation, subject: Subject) -> str:
         return OUTCOMES.get(answer.status_code, f"{answer.status_code} {answer.content.decode()}")
     if policy.RULES[str(operation)].kind != "list":
         return policy.DONE
-    return policy.SHOWN if subject.id in [row["id"] for row in answer.json()["result"]] else policy.HIDDEN
+    listed = [row.get("id", row.get("integration_id")) for row in answer.json()["result"]]
+    return policy.SHOWN if subject.id in listed else policy.HIDDEN
 
 
 def rendered() -> str:
