@@ -1,6 +1,7 @@
 """The integrations app's addresses."""
 
 from core.routing import Routes
+from integrations.billing.views import BillingViewSet, OneBillingViewSet
 from integrations.points.views import IntegrationPointViewSet
 from integrations.status.views import OneStatusViewSet, StatusEventViewSet, StatusViewSet
 from integrations.views import IntegrationTokenViewSet, IntegrationViewSet, OrganizationIntegrationViewSet
@@ -12,5 +13,7 @@ routes: Routes = [
     ("status", StatusViewSet),
     ("status/<str:account_id>", OneStatusViewSet),
     ("status/<str:account_id>/<str:integration_id>/events", StatusEventViewSet),
+    ("billing", BillingViewSet),
+    ("billing/<str:organization_id>", OneBillingViewSet),
     ("tokens/<str:account_id>/<str:integration_id>", IntegrationTokenViewSet),
 ]

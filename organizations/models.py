@@ -1,4 +1,4 @@
-"""The organizations app's tables, in reading order."""
+"""The organization."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from django.db import models
 
 from core.columns import IdColumn, JsonColumn, TextColumn, new_id
 from core.models import Timed
-from organizations.billing.models import Usage, UsageBelow
-
-__all__ = ["Organization", "OrganizationState", "OrganizationType", "Usage", "UsageBelow"]
 
 
 class OrganizationType(models.TextChoices):

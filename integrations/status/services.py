@@ -18,9 +18,9 @@ from core.columns import InstantColumn
 from core.counters import count_in
 from core.errors import InternalError, ProblemError
 from core.outbound import Cost, metered
+from integrations.billing.models import Usage
 from integrations.models import Integration
 from integrations.status.models import LONGEST_ERROR, Health, Status, StatusEvent, StatusHour
-from organizations.billing.models import Usage
 
 log = structlog.get_logger("synqmgr.status")
 CALLS = Counter("synqmgr_provider_calls_total", "Calls of providers that were counted.", ["kind", "outcome"])
@@ -111,6 +111,7 @@ def _billed(integration_id: str) -> dict[str, Any] | None:
         "integration_name": "name",
         "environment": "account__environment",
         "category": "category",
+        "organization_name": "organization__name",
         "above_id": "organization__parent_id",
     }
     rows = Integration.objects.unnarrowed().filter(pk=integration_id)

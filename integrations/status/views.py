@@ -15,7 +15,7 @@ from accounts.serializers import AccountSerializer
 from catalog.registry import list_connectors
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, InstantFilter, IntegerFilter, TextFilter
-from core.listing import Cursor, read_choices, refuse_unknown
+from core.listing import Cursor, read_choice, refuse_unknown
 from core.reading import find
 from core.tenancy import scoped
 from core.views import ReadViewSet, enter_for_change
@@ -152,7 +152,7 @@ class OneStatusViewSet(ReadViewSet):
     def timeseries(self, request: Request, **kwargs: str) -> HttpResponse:
         """Shows what an integration did by the hour: the last 24 hours, the current one included."""
         refuse_unknown(request.query_params, ["interval"])
-        read_choices(request.query_params, "interval", INTERVALS)
+        read_choice(request.query_params, "interval", INTERVALS)
         series = hours_of_day(self.fixed()["integration_id"])
         return self.json({"result": GetStatusTimeseriesResultSerializer(series).data})
 

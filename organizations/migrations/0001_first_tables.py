@@ -36,48 +36,4 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['parent', 'name'], name='organization_by_parent')],
             },
         ),
-        migrations.CreateModel(
-            name='Usage',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('above_id', core.columns.IdColumn(editable=False, null=True)),
-                ('month', core.columns.TextColumn(max_length=7)),
-                ('integration_id', core.columns.IdColumn(editable=False)),
-                ('account_id', core.columns.IdColumn(editable=False)),
-                ('category', core.columns.TextColumn(max_length=64)),
-                ('account_name', core.columns.TextColumn(max_length=255)),
-                ('integration_name', core.columns.TextColumn(max_length=255)),
-                ('environment', core.columns.TextColumn(max_length=16)),
-                ('created_at', core.columns.InstantColumn()),
-                ('updated_at', core.columns.InstantColumn()),
-                ('succeeded', models.BigIntegerField(default=0)),
-                ('failed', models.BigIntegerField(default=0)),
-                ('in_bytes', models.BigIntegerField(default=0)),
-                ('out_bytes', models.BigIntegerField(default=0)),
-                ('organization', models.ForeignKey(db_index=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='organizations.organization')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='UsageBelow',
-            fields=[
-            ],
-            options={
-                'proxy': True,
-                'indexes': [],
-                'constraints': [],
-            },
-            bases=('organizations.usage',),
-        ),
-        migrations.AddIndex(
-            model_name='usage',
-            index=models.Index(fields=['organization', 'month', 'integration_id'], name='usage_by_month'),
-        ),
-        migrations.AddIndex(
-            model_name='usage',
-            index=models.Index(fields=['above_id', 'organization', 'month'], name='usage_by_above'),
-        ),
-        migrations.AddConstraint(
-            model_name='usage',
-            constraint=models.UniqueConstraint(fields=('integration_id', 'month'), name='usage_once_a_month'),
-        ),
     ]

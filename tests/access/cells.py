@@ -27,6 +27,7 @@ OUTCOMES = {
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "IntegrationTokenViewSet": "IntegrationViewSet",
+    "OneBillingViewSet": "SubOrganizationViewSet",
     "OneStatusViewSet": "IntegrationViewSet",
     "StatusEventViewSet": "IntegrationViewSet",
     "StatusViewSet": "IntegrationViewSet",
@@ -34,7 +35,7 @@ NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
 }
-SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
+SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer", "month": "partial"}
 SECRET = "seven horses eat paper"
 BODIES = {
     "change_password": {"old_secret": SECRET, "new_secret": "eight mules drink ink"},
@@ -135,7 +136,8 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
     for kind, at in PLACES.items():
         api = globex if kind == policy.FOREIGN else acme
         made = object_at(face, api, at)
-        values = {name: made.values(operation)[name] for name in operation.parameters}
+        values = made.values(operation, also=SHARED_BY_ALL)
+        values = {name: values[name] for name in operation.parameters}
         body = body_of(operation, made, api)
         if kind == policy.MISSING:
             values = {name: absent_id() for name in values}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from core.errors import ProviderFailedError
 from core.outbound import Cost
 from core.tenancy import scoped
-from integrations.models import Status, StatusEvent, StatusHour
+from integrations.models import Status, StatusEvent, StatusHour, Usage
 from integrations.status.services import (
     Kind,
     count_call,
@@ -20,7 +20,6 @@ from integrations.status.services import (
     prune_hours,
     start_of_hour,
 )
-from organizations.models import Usage
 from tests.api import Api
 from tests.objects import HTTP_SINK, make_account, make_integration, ok
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 
@@ -15,6 +17,7 @@ class Usage(TenantModel):
     It refers to nothing but the organization, so that it outlives the integration and the account.
     """
 
+    resource_type: ClassVar[str] = "billing"
     account_column = "account_id"
     narrowed_by = {"organizations": "organization_id", "categories": "category"}
 
@@ -26,6 +29,7 @@ class Usage(TenantModel):
     integration_id = IdColumn()
     account_id = IdColumn()
     category = TextColumn(max_length=64)
+    organization_name = TextColumn(max_length=255)
     account_name = TextColumn(max_length=255)
     integration_name = TextColumn(max_length=255)
     environment = TextColumn(max_length=16)
@@ -39,8 +43,8 @@ class Usage(TenantModel):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["integration_id", "month"], name="usage_once_a_month")]
         indexes = [
-            models.Index(fields=["organization", "month", "integration_id"], name="usage_by_month"),
-            models.Index(fields=["above_id", "organization", "month"], name="usage_by_above"),
+            models.Index(fields=["organization", "month", "id"], name="usage_by_month"),
+            models.Index(fields=["above_id", "organization", "month", "id"], name="usage_by_above"),
         ]
 
     def __str__(self) -> str:
