@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 from django.http import HttpResponse
+from django_filters import FilterSet
 from rest_framework.request import Request
 
 from core.columns import format_instant
@@ -31,7 +32,7 @@ class ReadViewSet(ScopedViewSet):
     """list and get of one resource, through its read plan."""
 
     serializer_class: ClassVar[type[ResourceSerializer]]
-    filterset_class: ClassVar[type[ResourceFilterSet]] = ResourceFilterSet
+    filterset_class: ClassVar[type[FilterSet]] = ResourceFilterSet
     orders: ClassVar[dict[str, str]] = {"name": "name", "fullname": "fullname", "created_at": "created_at",
                                         "updated_at": "updated_at", "id": "id"}  # fmt: skip
     expands: ClassVar[dict[str, tuple[str, ...]]] = {}  # value of `expand` -> members it fills
@@ -83,11 +84,15 @@ class ReadViewSet(ScopedViewSet):
 
     def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
-        shown = self.reader.one(self.identifier(), self.fixed())
+        shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
         if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
+
+    def shown_one(self) -> dict[str, Any]:
+        """The object of the address."""
+        return self.reader.one(self.identifier(), self.fixed())
 
     def identifier(self) -> str:
         return str(self.kwargs[self.lookup_url_kwarg])
