@@ -30,6 +30,7 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "events/audit/services.py": "the end of an organization's chain, by statements made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
 }
