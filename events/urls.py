@@ -1,0 +1,10 @@
+"""The events app's addresses."""
+
+from core.routing import Routes
+from events.deliveries.views import DeliveryViewSet
+from events.webhooks.views import OrganizationWebhookViewSet
+
+routes: Routes = [
+    ("organization/webhooks", OrganizationWebhookViewSet),
+    ("organization/webhooks/<str:webhook_id>/deliveries", DeliveryViewSet),
+]
