@@ -2,9 +2,10 @@
 
 from core.routing import Routes
 from events.deliveries.views import DeliveryViewSet
-from events.webhooks.views import OrganizationWebhookViewSet
+from events.webhooks.views import OrganizationWebhookViewSet, WebhookControlViewSet
 
 routes: Routes = [
     ("organization/webhooks", OrganizationWebhookViewSet),
+    ("organization/webhooks", WebhookControlViewSet),
     ("organization/webhooks/<str:webhook_id>/deliveries", DeliveryViewSet),
 ]

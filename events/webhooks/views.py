@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -13,8 +13,9 @@ from accounts.models import Environment
 from core.filters import EnumFilter, ResourceFilterSet, TextFilter
 from core.listing import refuse_unknown
 from core.plan import plan_of
+from core.reading import find
 from core.serializers import validated
-from core.views import ResourceViewSet
+from core.views import ResourceViewSet, ScopedViewSet, enter_for_change
 from events.deliveries.serializers import DeliverySerializer
 from events.deliveries.services import About, queue_delivery, recover
 from events.webhooks.models import DisabledReason, OrganizationWebhook, WebhookFilter
@@ -42,19 +43,12 @@ class OrganizationWebhookViewSet(ResourceViewSet):
     """Organization webhooks: who is told when accounts and integrations change."""
 
     resource = "webhooks"
-    verbs = dict.fromkeys(("enable", "disable", "test", "recover"), "update")
     group = "organization_webhooks"
     serializer_class = OrganizationWebhookSerializer
     filterset_class = OrganizationWebhookFilterSet
     lookup_url_kwarg = "webhook_id"
     totals = False
-    requests = {"recover": RecoverRequestSerializer}
-    results = {"test": DeliverySerializer, "recover": RecoverResultSerializer}
-    raises = {
-        "create": (TooManyWebhooksError,),
-        "test": (WebhookDisabledError,),
-        "recover": (WebhookDisabledError,),
-    }
+    raises = {"create": (TooManyWebhooksError,)}
     examples = {
         "create": {
             "name": "changes",
@@ -68,6 +62,30 @@ class OrganizationWebhookViewSet(ResourceViewSet):
     def perform_destroy(self, instance: OrganizationWebhook) -> None:
         delete_webhook(webhook=instance)
 
+
+class WebhookControlViewSet(ScopedViewSet):
+    """What can be done with an organization webhook."""
+
+    resource = "webhooks"
+    verbs = dict.fromkeys(("enable", "disable", "test", "recover"), "update")
+    group, noun = "organization_webhooks", "organization webhook"
+    lookup_url_kwarg = "webhook_id"
+    lookup_value_converter = "str"
+    requests = {"recover": RecoverRequestSerializer}
+    results = {
+        "enable": OrganizationWebhookSerializer,
+        "disable": OrganizationWebhookSerializer,
+        "test": DeliverySerializer,
+        "recover": RecoverResultSerializer,
+    }
+    raises = {"test": (WebhookDisabledError,), "recover": (WebhookDisabledError,)}
+
+    def locked(self) -> OrganizationWebhook:
+        """The webhook of the address, locked for a change."""
+        enter_for_change(OrganizationWebhook)
+        webhook: OrganizationWebhook = find(OrganizationWebhook, self.kwargs["webhook_id"], lock=True)
+        return webhook
+
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, **kwargs: str) -> HttpResponse:
         """Sends to a disabled webhook again, from the next event on. What was missed is sent by `recover`."""
@@ -78,14 +96,14 @@ class OrganizationWebhookViewSet(ResourceViewSet):
         """Sends nothing to a webhook any more, and cancels what waits."""
         return self.switched(lambda webhook: disable_webhook(webhook=webhook, reason=DisabledReason.REQUESTED))
 
-    def switched(self, switch: Any) -> HttpResponse:
+    def switched(self, switch: Callable[[OrganizationWebhook], None]) -> HttpResponse:
         refuse_unknown(self.request.query_params, [])
         with transaction.atomic():
             webhook = self.locked()
             switch(webhook)
-            content = {"result": self.reader.plan.encode_instance(webhook)}
+            content = {"result": plan_of(OrganizationWebhookSerializer).encode_instance(webhook)}
             self.record(subject=webhook, answer=content)
-        return self.json(content, headers={"ETag": self.tag(webhook)})
+        return self.json(content)
 
     @action(detail=True, methods=["post"])
     def test(self, request: Request, **kwargs: str) -> HttpResponse:

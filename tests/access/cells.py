@@ -31,6 +31,7 @@ NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
+    "WebhookControlViewSet": "OrganizationWebhookViewSet",
 }
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
 SECRET = "seven horses eat paper"
@@ -143,7 +144,7 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
         api = globex if kind == policy.FOREIGN else acme
         made = object_at(face, api, at)
         below = {"delivery_id": delivery_of(made, api, at)} if operation.viewset.__name__ == "DeliveryViewSet" else {}
-        found = made.shown | made.example.path | below
+        found = {**made.shown, **made.example.path, **below}
         found[face.viewset.lookup_url_kwarg] = made.id
         values = {name: found[name] for name in operation.parameters}
         body = body_of(operation, made, api)

@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from synqly.management.organization_webhook_events import OrganizationWebhookPayload
 
 from core.ledger.models import Run, RunState
+from core.outbound import Limits
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from events.deliveries import sending
@@ -162,9 +163,15 @@ def test_receiver__back_after_an_hour__gets_what_it_missed(acme: Api, receiver: 
     assert [each.get("status_code") for each in details(acme, delivery)["attempts"]] == [None, 500, 500, 200]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "LIMITS", Limits(total=0.5, answer=2048, truncate=True))
+
+
 REDIRECT = answer("302 Found", b"", b"Location: http://127.0.0.1:1/elsewhere")
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "script, status, error",
     [
@@ -178,10 +185,9 @@ REDIRECT = answer("302 Found", b"", b"Location: http://127.0.0.1:1/elsewhere")
     ids=["redirects", "refuses", "resets", "stops short", "lies", "is slow"],
 )
 def test_receiver__that_misbehaves__is_tried_again(
-    script: Any, status: int | None, error: str, acme: Api, receiver: Receiver, clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(sending, "LIMITS", sending.Limits(total=0.5, answer=2048, truncate=True))
+    script: Any, status: int | None, error: str, acme: Api, receiver: Receiver
+) -> None:
+    clock = Clock()
     webhook = make_webhook(acme, receiver.url)
     make_account(acme)
     receiver.scripts = [script, OK]

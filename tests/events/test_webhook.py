@@ -20,6 +20,7 @@ from core.tenancy import scoped
 from events.deliveries.models import Delivery, DeliveryAttempt
 from events.deliveries.services import prune_deliveries
 from events.webhooks import services
+from events.webhooks.models import OrganizationWebhook
 from tests.api import Api
 from tests.events.receiver import (
     BROKEN,
@@ -114,7 +115,7 @@ def test_secret__another_put_in_its_place__signs_beside_the_old_one_for_a_day(
     assert verifies(request, OTHER)
     assert len(request.headers["webhook-signature"].split(" ")) == 2
     with scoped(acme.scope):
-        found = services.OrganizationWebhook.objects.get()
+        found = OrganizationWebhook.objects.get()
         now = dt.datetime.now(dt.UTC)
         assert services.secrets_of(webhook=found, now=now) == [OTHER, SECRET]
         assert services.secrets_of(webhook=found, now=now + dt.timedelta(hours=25)) == [OTHER]
@@ -127,7 +128,7 @@ def test_secret__changed_in_its_credential__signs_beside_the_new_one_for_a_day(a
     ok(acme.patch(path, operations))
     ok(acme.patch(path, operations))  # the same again replaces nothing
     with scoped(acme.scope):
-        found = services.OrganizationWebhook.objects.get()
+        found = OrganizationWebhook.objects.get()
         now = dt.datetime.now(dt.UTC)
         assert services.secrets_of(webhook=found, now=now) == [OTHER, SECRET]
         assert services.secrets_of(webhook=found, now=now + dt.timedelta(hours=25)) == [OTHER]
