@@ -16,6 +16,6 @@ def record(activity: Activity) -> None:
     record_activity(activity)
     if not activity.organization_id:
         return
-    with transaction.atomic(), scoped(Scope(activity.organization_id)):
+    with transaction.atomic(savepoint=False), scoped(Scope(activity.organization_id)):
         announce(activity)
         append_event(activity)  # the last step: it locks the organization's chain

@@ -52,6 +52,8 @@ LIMITS = read_limits(
 ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()
 TENANT_ROLE = env.str("SYNQMGR_TENANT_ROLE", default="synqmgr_tenant")  # what requests act as
 REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")  # Celery workers then do what is due, woken at once
+CELERY_QUEUE = env.str("SYNQMGR_CELERY_QUEUE", default="synqmgr")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
 # The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
@@ -90,10 +92,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-RUN_KINDS: dict[str, str] = {
-    "delivery": "events.deliveries.sending.deliver"
-}  # what does each kind of run in the ledger
-DOORBELL = ""  # what wakes workers that do not look for themselves
+RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work of a dead worker is another's
+FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
+# What does each kind of run in the ledger.
+RUN_KINDS = {
+    "delivery": "events.deliveries.sending.deliver",
+}
+DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False

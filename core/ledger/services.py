@@ -7,16 +7,18 @@ import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from core.faults import reach
 from core.ledger.bell import ring
 from core.ledger.models import Run, RunState
 from core.tenancy import Scope, scoped, unscoped
 
-LEASE = dt.timedelta(seconds=60)
-HEARTBEAT = 15.0  # seconds
+LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
+HEARTBEAT = settings.RUN_LEASE / 4  # seconds
 MOST_LAPSES = 5  # workers that may die of one run before it is given up
 
 _MOST_POSTPONED = 1000
@@ -145,6 +147,7 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
             raise LostClaimError(claim.run_id)
         if outcome.record is not None:
             outcome.record()
+        reach("run-recorded")
 
 
 def prune_runs(*, before: dt.datetime) -> int:

@@ -14,6 +14,7 @@ from django.conf import settings
 from core.errors import ProviderFailedError, ProviderTimeoutError
 from core.outbound.connection import Deadline, Stream, dial, start_tls
 from core.outbound.destination import Destination, OutboundRefusedError, find_addresses, parse_url
+from core.outbound.metering import meter
 from core.outbound.networks import Address, parse_networks
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -127,6 +128,7 @@ def _exchange(
     url = httpcore2.URL(
         scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target
     )
+    meter(api_ops=1)
     with httpcore2.HTTP11Connection(url.origin, stream) as connection:
         response = connection.handle_request(
             httpcore2.Request(request.method, url, headers=headers, content=request.body)

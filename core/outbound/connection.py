@@ -13,6 +13,7 @@ from typing import Self
 
 import httpcore2
 
+from core.outbound.metering import meter
 from core.outbound.networks import Address
 
 logging.getLogger("httpcore2").setLevel(logging.INFO)  # at DEBUG it prints the headers of answers
@@ -52,6 +53,7 @@ class Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._sock.settimeout(self._deadline.remaining())
         data = self._sock.recv(max_bytes)
+        meter(in_bytes=len(data))
         self._granted -= len(data)
         if self._granted < 0:
             raise httpcore2.RemoteProtocolError("more bytes than granted")
@@ -62,7 +64,9 @@ class Stream(httpcore2.NetworkStream):
         while view:
             self._sock.settimeout(self._deadline.remaining())
             try:
-                view = view[self._sock.send(view) :]
+                sent = self._sock.send(view)
+                meter(out_bytes=sent)
+                view = view[sent:]
             except TimeoutError:
                 raise
             except OSError as error:  # httpcore2 then reads the answer of a server that hung up early

@@ -47,7 +47,7 @@ class DeliveryViewSet(ReadViewSet):
     group, noun = "organization_webhooks", "delivery"
     operations = {"list": "list_deliveries", "retrieve": "get_delivery", "resend": "resend_delivery"}
     serializer_class = DeliverySerializer
-    filterset_class = DeliveryFilterSet  # type: ignore[assignment] # deliveries have no names
+    filterset_class = DeliveryFilterSet  # deliveries have no names
     orders = {"id": "id", "created_at": "created_at"}
     cursor = Cursor(("id",))
     unique_names = False

@@ -28,12 +28,16 @@ OUTCOMES = {
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "DeliveryViewSet": "OrganizationWebhookViewSet",
     "IntegrationTokenViewSet": "IntegrationViewSet",
+    "OneBillingViewSet": "SubOrganizationViewSet",
+    "OneStatusViewSet": "IntegrationViewSet",
+    "StatusEventViewSet": "IntegrationViewSet",
+    "StatusViewSet": "IntegrationViewSet",
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
     "WebhookControlViewSet": "OrganizationWebhookViewSet",
 }
-SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
+SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer", "month": "partial"}
 SECRET = "seven horses eat paper"
 BODIES = {
     "change_password": {"old_secret": SECRET, "new_secret": "eight mules drink ink"},
@@ -144,9 +148,8 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
         api = globex if kind == policy.FOREIGN else acme
         made = object_at(face, api, at)
         below = {"delivery_id": delivery_of(made, api, at)} if operation.viewset.__name__ == "DeliveryViewSet" else {}
-        found = {**made.shown, **made.example.path, **below}
-        found[face.viewset.lookup_url_kwarg] = made.id
-        values = {name: found[name] for name in operation.parameters}
+        values = made.values(operation, also={**SHARED_BY_ALL, **below})
+        values = {name: values[name] for name in operation.parameters}
         body = body_of(operation, made, api)
         if kind == policy.MISSING:
             values = {name: absent_id() for name in values}
@@ -161,7 +164,7 @@ def body_of(operation: Operation, made: Made, api: Api) -> Any:
         body |= {name: f"{body[name]}-again" for name in ("name", "fullname") if name in body}
         body.get("resources", {}).pop("organizations", None)
         return body
-    if operation.action == "update":
+    if operation.action == "update" and operation.viewset.__name__ not in NO_FACE_OF_ITS_OWN:
         return made.whole(api)
     if operation.action == "partial_update":
         return []
@@ -182,7 +185,8 @@ def outcome(answer: Any, operation: Operation, subject: Subject) -> str:
         return OUTCOMES.get(answer.status_code, f"{answer.status_code} {answer.content.decode()}")
     if policy.RULES[str(operation)].kind != "list":
         return policy.DONE
-    return policy.SHOWN if subject.id in [row["id"] for row in answer.json()["result"]] else policy.HIDDEN
+    listed = [row.get("id", row.get("integration_id")) for row in answer.json()["result"]]
+    return policy.SHOWN if subject.id in listed else policy.HIDDEN
 
 
 def rendered() -> str:

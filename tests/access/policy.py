@@ -13,13 +13,14 @@ NOTHING = "-"  # the operation does not depend on such an object
 INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
-EVERY, READ = {"*"}, {"list", "list_account", "get", "lookup"}
+EVERY = {"*"}
+READ = {"list", "list_account", "list_events", "get", "lookup", "timeseries", "integration_timeseries"}
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
     "administrator": {"*": EVERY},
     "viewer": {"*": READ},
-    "member": CATALOG,
+    "member": CATALOG | {"status": {"list", "get"}},
     "account-manager": CATALOG
     | {
         "accounts": EVERY,
@@ -53,7 +54,7 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "narrowed to a category": {"*": EVERY},
     "token of an integration": {},
     "token of an MCP client": {},
-    "session of a member": CATALOG | {"auth": {"change_password", "logoff"}},
+    "session of a member": CATALOG | {"auth": {"change_password", "logoff"}, "status": {"list", "get"}},
     "sub-organization": {"*": EVERY},
     "neighbour": {"*": EVERY},
     "expired": {},
@@ -69,10 +70,13 @@ NARROWED = {
 # What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
 REACHED = {
     "auth": set(),
+    "audit": {"account", "label", "environment", "category"},
     "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
+    "status": {"account", "label", "environment", "category"},
+    "billing": set(),
     "integration_points": {"category"},
     "tokens": {"account", "label", "environment"},
     "idp": set(),
@@ -120,6 +124,7 @@ class Rule:
 
 
 RULES = {
+    "GET /v1/audit/organizations": Rule("audit", "list", "whole"),
     "GET /v1/organization": Rule("organizations", "get", "whole"),
     "PUT /v1/organization": Rule("organizations", "update", "whole"),
     "PATCH /v1/organization": Rule("organizations", "patch", "whole"),
@@ -214,6 +219,15 @@ RULES = {
     "PATCH /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "patch", "object"),
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
+    "GET /v1/billing": Rule("billing", "list", "whole"),
+    "GET /v1/billing/export": Rule("billing", "list", "whole"),
+    "GET /v1/billing/{organization_id}/{month}": Rule("billing", "get", "object"),
+    "GET /v1/status": Rule("status", "list", "list"),
+    "GET /v1/status/timeseries": Rule("status", "timeseries", "whole"),
+    "GET /v1/status/{account_id}/{integration_id}": Rule("status", "get", "object"),
+    "PUT /v1/status/{account_id}/{integration_id}": Rule("status", "reset", "object"),
+    "GET /v1/status/{account_id}/{integration_id}/events": Rule("status", "list_events", "object"),
+    "GET /v1/status/{account_id}/{integration_id}/timeseries": Rule("status", "integration_timeseries", "object"),
 }
 # The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
 OPEN_TO_ALL = (

@@ -49,12 +49,12 @@ class Command(BaseCommand):
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-access-log"]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
-        if settings.SERVE_WORKER:
+        if settings.SERVE_WORKER and not settings.CELERY_BROKER_URL:
             keeper = [sys.executable, "manage.py", "run_worker", f"--beside={os.getpid()}"]
             subprocess.Popen(keeper, env=environment)  # noqa: S603 - our own command
         os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
