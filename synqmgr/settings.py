@@ -94,7 +94,10 @@ ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
 RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work of a dead worker is another's
 FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
-RUN_KINDS: dict[str, str] = {}  # what does each kind of run in the ledger
+# What does each kind of run in the ledger.
+RUN_KINDS = {
+    "delivery": "events.deliveries.sending.deliver",
+}
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024

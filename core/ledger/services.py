@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from core.faults import reach
@@ -21,6 +21,7 @@ LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
 HEARTBEAT = settings.RUN_LEASE / 4  # seconds
 MOST_LAPSES = 5  # workers that may die of one run before it is given up
 
+_MOST_POSTPONED = 1000
 _EVERYBODYS = "a worker serves every organization"
 
 
@@ -30,7 +31,7 @@ class LostClaimError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """A run in hand. `attempt` is 1 for the first; `fence` is what makes this claim the only one."""
+    """A run in hand since `at`. `attempt` is 1 for the first; `fence` is what makes this claim the only one."""
 
     run_id: str
     organization_id: str
@@ -38,6 +39,7 @@ class Claim:
     subject_id: str
     fence: int
     attempt: int
+    at: dt.datetime
 
     @property
     def lapses(self) -> int:
@@ -78,10 +80,27 @@ def enqueue(*, kind: str, subject_id: str, at: dt.datetime | None = None) -> Run
     return run
 
 
-def cancel(*, kind: str, subject_ids: Sequence[str]) -> int:
+def enqueue_all(*, kind: str, subject_ids: Sequence[str]) -> None:
+    """A run each, due now."""
+    now = timezone.now()
+    Run.objects.bulk_create(
+        [Run.in_scope(kind=kind, subject_id=each, due_at=now, created_at=now) for each in subject_ids], batch_size=500
+    )
+    transaction.on_commit(ring)
+
+
+def cancel(*, kind: str, subject_ids: Sequence[str] | QuerySet[Any, Any]) -> int:
     """Ends what waits for subjects that are gone. What runs just now ends as it ends."""
     waiting = Run.objects.filter(kind=kind, subject_id__in=subject_ids, state=RunState.WAITING)
     return waiting.update(state=RunState.CANCELLED, due_at=None, finished_at=timezone.now())
+
+
+def postpone(*, kind: str, subject_ids: QuerySet[Any, Any], now: dt.datetime, until: dt.datetime) -> None:
+    """Puts off what is due of these subjects. What others hold just now is left to them."""
+    due = Run.objects.filter(kind=kind, state=RunState.WAITING, due_at__lte=now, subject_id__in=subject_ids)
+    with transaction.atomic():
+        held = due.order_by("id").select_for_update(skip_locked=True).values_list("id", flat=True)
+        Run.objects.filter(pk__in=list(held[:_MOST_POSTPONED]), state=RunState.WAITING).update(due_at=until)
 
 
 def claim(
@@ -99,7 +118,8 @@ def claim(
                 state=RunState.RUNNING, due_at=now + LEASE, fence=F("fence") + 1, worker_id=worker_id
             )
     return [
-        Claim(run.id, run.organization_id, run.kind, run.subject_id, run.fence + 1, run.attempts + 1) for run in taken
+        Claim(run.id, run.organization_id, run.kind, run.subject_id, run.fence + 1, run.attempts + 1, now)
+        for run in taken
     ]
 
 

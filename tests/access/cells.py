@@ -26,6 +26,7 @@ OUTCOMES = {
     404: policy.ABSENT,
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "DeliveryViewSet": "OrganizationWebhookViewSet",
     "IntegrationTokenViewSet": "IntegrationViewSet",
     "OneBillingViewSet": "SubOrganizationViewSet",
     "OneStatusViewSet": "IntegrationViewSet",
@@ -34,6 +35,7 @@ NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
+    "WebhookControlViewSet": "OrganizationWebhookViewSet",
 }
 SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer", "month": "partial"}
 SECRET = "seven horses eat paper"
@@ -126,6 +128,15 @@ def object_at(face: Face, api: Api, at: Place) -> Made:
     return Made(face, Example(example.body, result=example.result), shown)
 
 
+def delivery_of(webhook: Made, api: Api, at: Place) -> str:
+    """The id of a delivery to a webhook, about an integration of a place."""
+    integration = next(face for face in faces() if face.name == "IntegrationViewSet")
+    made = make(integration, api, at)
+    about = {"filter": f"integration_id[eq]{made.id}"}
+    shown = api.get(f"/v1/organization/webhooks/{webhook.id}/deliveries", query=about).json()["result"]
+    return str(shown[0]["id"])
+
+
 def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]:
     """What an operation is asked about, by kind of object."""
     face = face_of(operation)
@@ -136,12 +147,13 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
     for kind, at in PLACES.items():
         api = globex if kind == policy.FOREIGN else acme
         made = object_at(face, api, at)
-        values = made.values(operation, also=SHARED_BY_ALL)
+        below = {"delivery_id": delivery_of(made, api, at)} if operation.viewset.__name__ == "DeliveryViewSet" else {}
+        values = made.values(operation, also={**SHARED_BY_ALL, **below})
         values = {name: values[name] for name in operation.parameters}
         body = body_of(operation, made, api)
         if kind == policy.MISSING:
             values = {name: absent_id() for name in values}
-        result[kind] = Subject(values, body, made.id)
+        result[kind] = Subject(values, body, below.get("delivery_id", made.id))
     return result
 
 

@@ -81,6 +81,8 @@ REACHED = {
     "tokens": {"account", "label", "environment"},
     "idp": set(),
     "organizations": set(),
+    "webhooks": set(),
+    "deliveries": {"account", "label", "environment", "category"},
     "members": set(),
     "roles": set(),
     "permission_set": set(),
@@ -94,6 +96,7 @@ SHARED = {
     "roles": {"account", "label", "environment", "category"},
     "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
+    "webhooks": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
     "credentials": {"category"},
@@ -125,6 +128,23 @@ RULES = {
     "GET /v1/organization": Rule("organizations", "get", "whole"),
     "PUT /v1/organization": Rule("organizations", "update", "whole"),
     "PATCH /v1/organization": Rule("organizations", "patch", "whole"),
+    "GET /v1/organization/webhooks": Rule("webhooks", "list", "list"),
+    "POST /v1/organization/webhooks": Rule("webhooks", "create", "create"),
+    "GET /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "get", "object"),
+    "PUT /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "update", "object"),
+    "PATCH /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "patch", "object"),
+    "DELETE /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "delete", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/enable": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/disable": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/test": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/recover": Rule("webhooks", "update", "object"),
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries": Rule("webhooks", "list", "list", "deliveries"),
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}": Rule(
+        "webhooks", "get", "object", "deliveries"
+    ),
+    "POST /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": Rule(
+        "webhooks", "update", "object", "deliveries"
+    ),
     "GET /v1/tokens": Rule("tokens", "list", "list"),
     "POST /v1/tokens": Rule("tokens", "create", "create"),
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
@@ -231,7 +251,10 @@ OPEN_TO_ALL = (
 ROTATE = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate"
 RESET = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset"
 OWN_ACCOUNT = "POST /v1/tokens/synqly-integrations"
+DELIVERIES = "GET /v1/organization/webhooks/{webhook_id}/deliveries"
 EXCEPTIONS = {
+    # The webhook is everybody's, and what it was told of those out of reach is left out.
+    **{(principal, DELIVERIES, OUTSIDE): HIDDEN for principal in NARROWED},
     # Only a root organization has organizations below it.
     **{("sub-organization", "POST /v1/suborgs", kind): FORBIDDEN for kind in (INSIDE, OUTSIDE)},
     # There is no second factor to confirm, and the code is not one of it.
