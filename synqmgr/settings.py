@@ -98,7 +98,6 @@ configure(LOG_LEVEL)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["identity.tokens.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # core.views.ScopedViewSet decides
-    "DEFAULT_SCHEMA_CLASS": "core.schema.ResourceSchema",
     "EXCEPTION_HANDLER": "core.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
@@ -111,6 +110,7 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "This service"}],
     "COMPONENT_SPLIT_REQUEST": True,
+    "DEFAULT_GENERATOR_CLASS": "core.schema.Generator",
     "POSTPROCESSING_HOOKS": ["core.schema.document.finish"],
 }
 
