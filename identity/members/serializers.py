@@ -9,12 +9,11 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.columns import is_id
-from core.durations import DurationField, parse_duration
+from core.durations import DurationField, duration_of
 from core.fields import EnumField, InstantField, ListField, SecretField, StringField, UrlField
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.members.models import Member, MemberType, State
 from identity.members.passwords import LONGEST
-from identity.members.services import after
 
 _EMAIL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,187}[a-z0-9])?\Z")
 _SERVICE = re.compile(r"~?[a-z0-9_-]{1,128}\Z")
@@ -103,7 +102,7 @@ class MemberSerializer(ResourceSerializer):
         self._refuse_misnamed(attrs["name"], kind)
         options = attrs.get("options", {})
         ttl, longest = options.get("token_ttl") or attrs.get("token_ttl"), LONGEST_TOKEN_TTL[kind]
-        if ttl and parse_duration(ttl) > parse_duration(longest):  # type: ignore[operator]
+        if ttl and duration_of(ttl) > duration_of(longest):
             wrong = {"token_ttl": [f"must be at most {longest} for a {kind} member"]}
             raise ValidationError({"options": wrong} if options.get("token_ttl") else wrong)
         return super().validate(attrs)
@@ -116,7 +115,7 @@ class MemberSerializer(ResourceSerializer):
 
     def update(self, instance: Member, validated_data: dict[str, Any]) -> Member:
         if validated_data.get("ttl", instance.ttl) != instance.ttl:
-            instance.expires = after(instance.password_set_at, validated_data["ttl"])
+            instance.expires = instance.password_set_at + duration_of(validated_data["ttl"])
         validated_data.pop("role_binding", None)  # identity.members.services binds roles
         member: Member = super().update(instance, validated_data)
         return member

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.columns import new_id
-from core.durations import parse_duration
-from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
+from core.durations import duration_of
+from core.errors import ConflictError, InvalidError, Parameter
 from core.names import assign_name
-from core.permissions import Principal, holds
+from core.permissions import Principal
 from identity.members.models import Member, MemberRole, MemberType, State
 from identity.members.passwords import find_weakness, hash_password
-from identity.permissionsets.sets import PERMISSION_SETS, Permissions
+from identity.permissionsets.sets import Permissions
 from identity.roles.models import Role
-from identity.tokens.rights import narrowing_of
+from identity.tokens.rights import link_of, narrowing_of, refuse_beyond
 from organizations.models import Organization
 from organizations.services import locked_organization
 
@@ -50,11 +50,6 @@ class MemberSpec:
     at: str = ""  # where in the body the member stands
 
 
-def after(moment: dt.datetime, duration: str) -> dt.datetime:
-    """A time later by a duration that is known to be one."""
-    return moment + (parse_duration(duration) or dt.timedelta())
-
-
 def spec_of(asked: dict[str, Any], *, default_role: str = DEFAULT_ROLE, at: str = "") -> MemberSpec:
     """What a validated create body asks for."""
     asked = {"role_binding": [default_role], **asked}
@@ -74,7 +69,7 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         ttl=spec.ttl,
         token_ttl=spec.token_ttl,
         state=state,
-        expires=after(now, spec.ttl),
+        expires=now + duration_of(spec.ttl),
         password_set_at=now,
     )
     assign_name(member, name=spec.name, fullname=spec.fullname, at=f"{spec.at}/name")
@@ -82,7 +77,7 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
     if spec.secret is not None:
         refuse_weak(member=member, secret=spec.secret, rules=organization, at=f"{spec.at}/secret")
         member.password = hash_password(spec.secret)
-    member.pin_expires = now if "expired" in spec.options else after(now, password_duration(organization))
+    member.pin_expires = now if "expired" in spec.options else now + password_duration(organization)
     lock_administrators()  # a role that is being changed reaches this member, or has been changed before it is read
     bind_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
     return member
@@ -93,8 +88,8 @@ def organization_in_scope() -> Organization:
     return organization
 
 
-def password_duration(organization: Organization) -> str:
-    return str((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
+def password_duration(organization: Organization) -> dt.timedelta:
+    return duration_of((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
 
 
 def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) -> None:
@@ -147,9 +142,8 @@ def spread_role(*, role_id: str) -> None:
 
 def refuse_greater(*, by: Principal, permission_set: str) -> None:
     """Raises when a permission set, given for the whole organization, holds more than the principal does."""
-    wanted = PERMISSION_SETS[permission_set]
-    if not all(any(not grant.narrowing and holds(grant.verbs, wanted) for grant in link) for link in by.links):
-        raise ForbiddenError(f"nobody can grant more than they have: {permission_set!r} holds more")
+    refusal = f"nobody can grant more than they have: {permission_set!r} holds more"
+    refuse_beyond([link_of(permission_set)], by.links, refusal)
 
 
 def lock_administrators() -> None:

@@ -8,11 +8,12 @@ import datetime as dt
 from django.db import transaction
 
 from core.columns import is_id
+from core.durations import duration_of
 from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
 from core.tenancy import unscoped
 from identity.members.models import MUST_CHANGE_PASSWORD, Member, State
 from identity.members.passwords import hash_password, verify_password
-from identity.members.services import after, organization_in_scope, password_duration, refuse_weak
+from identity.members.services import organization_in_scope, password_duration, refuse_weak
 from identity.sessions.attempts import attempt_key, forgive, take_attempt
 from identity.sessions.factors import check_code
 from identity.tokens.models import Token, TokenType
@@ -164,7 +165,7 @@ def set_password(*, member: Member, hashed: str, rules: Organization) -> None:
     """Stores a password and starts its durations anew. The rest of the member is not written."""
     now = dt.datetime.now(dt.UTC)
     member.password, member.password_set_at = hashed, now
-    member.expires, member.pin_expires = after(now, member.ttl), after(now, password_duration(rules))
+    member.expires, member.pin_expires = now + duration_of(member.ttl), now + password_duration(rules)
     if member.state in MUST_CHANGE_PASSWORD:
         member.state = State.ENABLED
     member.touch()

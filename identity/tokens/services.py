@@ -10,19 +10,20 @@ from django.db import transaction
 
 from core.columns import format_instant, new_id
 from core.crypto.hashing import keyed_hash
-from core.durations import parse_duration
-from core.errors import ForbiddenError, InvalidError, Parameter, UnauthenticatedError
+from core.durations import duration_of
+from core.errors import InvalidError, Parameter, UnauthenticatedError
 from core.names import assign_name
-from core.permissions import Principal
+from core.permissions import Grant, Principal
 from core.tenancy import current_scope
 from identity.members.models import Member
-from identity.permissionsets.sets import PERMISSION_SETS, Permissions
+from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Slot, Surface, Token, TokenOwnerType, TokenSecret, TokenType
 from identity.tokens.networks import common_networks
-from identity.tokens.rights import StoredLink, the_account_of
+from identity.tokens.rights import StoredLink, link_of, refuse_beyond, the_account_of
 from identity.tokens.secrets import new_secret
 
 ADHOC_TTL = "24h"
+MCP_TTL, LONGEST_MCP = "1h", "24h"  # of the MCP surface; the second also in all, however often it is renewed
 Pair = dict[str, dict[str, Any]]
 
 
@@ -95,6 +96,11 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
     return IssuedToken(token, secrets)
 
 
+def last_end_of(token: Token) -> dt.datetime | None:
+    """When a token ends however often it is renewed."""
+    return token.created_at + duration_of(LONGEST_MCP) if token.surface == Surface.MCP else None
+
+
 def bounds_of(token: Token) -> list[StoredLink]:
     """The resources of a token and its member as links that leave every verb open."""
     links = [*token.grants, *([token.member.grants] if token.member else [])]
@@ -113,15 +119,14 @@ def _networks_of(spec: TokenSpec, parent: Token | None) -> list[str] | None:
     return networks
 
 
-def end_of(now: dt.datetime, ttl: str, parent: Token | None, member: Member | None) -> dt.datetime:
+def end_of(
+    now: dt.datetime, ttl: str, parent: Token | None, member: Member | None, last: dt.datetime | None = None
+) -> dt.datetime:
     """When a secret made now ends: with its parent at the latest, and with its member unless that has ended before.
 
     Members whose time is over still log on, to choose another password and nothing else.
     """
-    duration = parse_duration(ttl)
-    if duration is None:
-        raise ValueError(f"{ttl!r} is not a duration")
-    ends = [now + duration]
+    ends = [now + duration_of(ttl)] + ([last] if last is not None else [])
     if parent is not None:
         ends.append(parent.expires)
     if member is not None and member.expires > now:
@@ -148,13 +153,10 @@ def new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[s
 
 
 def refuse_wider(*, principal: Principal, permission_set: str) -> None:
-    """Raises when a permission set holds a verb that the principal lacks."""
-    for resource, verbs in PERMISSION_SETS[permission_set].items():
-        for verb in verbs:
-            if not principal.allows(resource, verb):
-                raise ForbiddenError(
-                    f"a token cannot grant more than it has: {permission_set!r} holds {verb!r} on {resource!r}"
-                )
+    """Raises when a permission set holds a verb that the principal lacks. Where it holds is the parent's anyway."""
+    everywhere = [tuple(Grant(grant.verbs) for grant in link) for link in principal.links]
+    refusal = f"a token cannot grant more than it has: {permission_set!r} holds more"
+    refuse_beyond([link_of(permission_set)], everywhere, refusal)
 
 
 def delete_token(*, token: Token) -> None:

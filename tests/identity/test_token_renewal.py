@@ -306,3 +306,56 @@ def test_renewal__of_an_mcp_token__stays_on_its_surface(acme: Api) -> None:
     assert_problem(renew(narrow, made), 404)
     with scoped(acme.scope):
         assert Token.objects.get(id=made["id"]).surface == Surface.MCP
+
+
+@pytest.mark.parametrize("verb", ["refresh", "rotate"])
+def test_renewal__of_an_mcp_token__never_goes_beyond_a_day_in_all(acme: Api, verb: str) -> None:
+    made, _ = make_token(acme, Permissions.MCP_MANAGEMENT, token_ttl="2h")
+    day = dt.timedelta(hours=24)
+
+    def again() -> Any:
+        return refresh(acme, made) if verb == "refresh" else renew(acme, made)
+
+    for hours, left in ((23, 1), (24, 0)):
+        with scoped(acme.scope):
+            now = dt.datetime.now(dt.UTC)
+            Token.objects.filter(id=made["id"]).update(created_at=now - dt.timedelta(hours=hours))
+        if left:
+            made = ok(again())
+            ends = dt.datetime.fromisoformat(made["primary"]["access"]["expires"]) - now
+            assert dt.timedelta() < ends <= day - dt.timedelta(hours=hours)
+        else:
+            assert_problem(again(), 409, "conflict")
+
+
+# --- who may end them ----------------------------------------------------------------------------
+
+
+def end(api: Api, token: Shown, part: str) -> Any:
+    return api.delete(f"/v1/tokens/{token['id']}{part}")
+
+
+@pytest.mark.parametrize("part", ["", "/secondary"])
+def test_ending__what_grants_more__is_403(acme: Api, part: str) -> None:
+    """Whoever ends a token or a part of it holds at least its rights; itself each may end."""
+    ada = make_member(acme, role_binding=["administrator"])
+    session = session_of(acme, ada)
+    manager = acme.issue("account-manager")
+    stronger = [{"id": acme.token_id}, {"id": session.token_id}, make_token(acme)[0], make_token(acme, "viewer")[0]]
+    for token in stronger:
+        assert_problem(end(manager, token, part), 403, "forbidden")
+        assert ok(acme.get(f"/v1/tokens/{token['id']}/info"))
+    weaker = [make_token(acme, "account-manager")[0], make_token(manager, "token-issuer")[0], {"id": manager.token_id}]
+    for token in [*weaker]:
+        assert end(manager, token, part).status_code == 204
+    assert end(acme, {"id": session.token_id}, part).status_code == 204
+
+
+def test_ending__of_an_integrations_token__is_for_who_manages_its_account(acme: Api) -> None:
+    mine, other = (make_account(acme)["id"] for _ in range(2))
+    own, foreign = (
+        {"id": ok(post_integration(acme, each))["integration"]["refresh_token_id"]} for each in (mine, other)
+    )
+    manager = acme.issue("account-manager", resources={"accounts": {"ids": [mine]}})
+    assert_problem(end(manager, foreign, ""), 404)
+    assert end(manager, own, "").status_code == 204
