@@ -8,7 +8,7 @@ from django.db import models
 from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
-from identity.members.models import Member
+from identity.members.models import Member, SecondFactorRule
 
 
 class TokenOwnerType(models.TextChoices):
@@ -56,6 +56,9 @@ class Token(Resource):
     expires = InstantColumn()
     grants = JsonColumn()
     networks = JsonColumn(null=True, default=None)
+    second_factor = TextColumn(
+        max_length=16, choices=SecondFactorRule.choices, default=SecondFactorRule.ORGANIZATION
+    )  # of the member's session that it is or comes from
     pairs = JsonColumn()
     claims = JsonColumn(default=dict)
     used_at = InstantColumn(null=True, default=None)  # to some minutes

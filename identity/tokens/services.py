@@ -15,7 +15,7 @@ from core.errors import InvalidError, Parameter, UnauthenticatedError
 from core.names import assign_name
 from core.permissions import Grant, Principal
 from core.tenancy import current_scope
-from identity.members.models import Member
+from identity.members.models import Member, SecondFactorRule
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Slot, Surface, Token, TokenOwnerType, TokenSecret, TokenType
 from identity.tokens.networks import common_networks
@@ -44,6 +44,7 @@ class TokenSpec:
     surface: Surface = Surface.MANAGEMENT
     name_at: str = "/name"  # where in the body the name stands
     member_id: str | None = None
+    second_factor: SecondFactorRule = SecondFactorRule.ORGANIZATION  # the parent's, if there is one
     networks: list[str] | None = None  # to ask from, in CIDR notation; any when not given
     claims: dict[str, Any] = dataclasses.field(default_factory=dict)  # shown as they are
 
@@ -85,6 +86,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         expires=end_of(now, refresh_ttl, parent, member),
         grants=grants,
         networks=_networks_of(spec, parent),
+        second_factor=parent.second_factor if parent else spec.second_factor,
         claims=spec.claims,
     )
     pair, secrets, rows = new_pair(token, access_expires=end_of(now, spec.ttl, parent, member))

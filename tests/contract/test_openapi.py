@@ -45,7 +45,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "UpdateSsoRequest": {"extra": {"name", "created_at", "id", "identity_provider"}},
     # Who may sign in; shown only where it was given.
     **{
-        f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email"}}
+        f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email", "require_second_factor"}}
         for name in ("CreateSsoConfiguration", "UpdateSsoConfiguration", "IdPConfiguration")
         for kind in ("Oidc", "Saml")
     },
