@@ -26,7 +26,7 @@ TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxi
 METRICS_TOKEN = env.str("SYNQMGR_METRICS_TOKEN", default="")  # who may read /metrics; empty: this machine only
 EXPLICIT = {
     name
-    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS")
+    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS", "SYNQMGR_PUBLIC_URL")
     if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
 }
 HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve

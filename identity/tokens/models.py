@@ -84,7 +84,8 @@ class TokenSecret(TenantModel):
     """One secret of a token: looked up by its public id, known only by its keyed hash.
 
     Slots: `primary`, then `secondary` when the pair is replaced, then `dropped` or deleted. Only refresh
-    secrets are kept as `dropped`, until they would have expired: whoever uses one has kept a copy.
+    secrets are kept as `dropped`, until they would have expired and so many of each token: whoever uses one has
+    kept a copy.
     """
 
     public_id = TextColumn(max_length=16, primary_key=True)
@@ -93,6 +94,7 @@ class TokenSecret(TenantModel):
     slot = TextColumn(max_length=16, choices=Slot.choices)
     kind = TextColumn(max_length=16)  # access or refresh
     digest = models.BinaryField(max_length=32)
+    made_at = InstantColumn()
     expires = InstantColumn()
 
     def __str__(self) -> str:

@@ -16,6 +16,8 @@ from identity.tokens.networks import lie_within
 from identity.tokens.rights import links_of, refuse_beyond
 from identity.tokens.services import IssuedToken, delete_token, end_of, last_end_of, new_pair
 
+MOST_DROPPED = 500  # refresh secrets of one token that are remembered: three weeks of hourly ones
+
 
 class ReplacedSecretError(ConflictError):
     """The refresh secret was replaced: it was used before, or the token was rotated."""
@@ -84,11 +86,14 @@ def remove_secondary(*, token: Token) -> None:
 
 
 def drop_pairs(*, token: Token, slots: Sequence[Slot]) -> None:
-    """Ends the pairs in these slots, and forgets dropped secrets that would have expired by now."""
+    """Ends the pairs in these slots, and forgets dropped secrets that would have expired by now, or are too many."""
     rows = TokenSecret.objects.filter(token=token)
     rows.filter(slot=Slot.DROPPED, expires__lte=dt.datetime.now(dt.UTC)).delete()
     rows.filter(slot__in=slots, kind="access").delete()
     rows.filter(slot__in=slots).update(slot=Slot.DROPPED)
+    latest_first = rows.filter(slot=Slot.DROPPED).order_by("-made_at").values_list("public_id", flat=True)
+    if beyond := list(latest_first[MOST_DROPPED:]):
+        rows.filter(public_id__in=beyond).delete()
 
 
 def _access_ttl(token: Token, member: Member | None) -> str:

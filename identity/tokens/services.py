@@ -146,7 +146,13 @@ def new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[s
         digest = keyed_hash(text)
         rows.append(
             TokenSecret.in_scope(
-                public_id=public_id, token=token, slot=Slot.PRIMARY, kind=kind, digest=digest, expires=expires
+                public_id=public_id,
+                token=token,
+                slot=Slot.PRIMARY,
+                kind=kind,
+                digest=digest,
+                made_at=dt.datetime.now(dt.UTC),
+                expires=expires,
             )
         )
         pair[kind] = {"id": public_id, "expires": format_instant(expires)}

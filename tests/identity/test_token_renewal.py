@@ -10,6 +10,7 @@ import pytest
 from core.tenancy import scoped
 from identity.members.models import Member
 from identity.permissionsets.sets import Permissions
+from identity.tokens import renewal
 from identity.tokens.models import Slot, Surface, Token, TokenSecret
 from tests.api import Api
 from tests.contract.problems import assert_problem
@@ -75,6 +76,20 @@ def test_refresh__dropped_secret__ends_the_whole_family(acme: Api) -> None:
     assert works(acme, sibling)
     assert_problem(acme.get(f"/v1/tokens/{made['id']}/info"), 404)
     assert_problem(refresh(acme, third), 401, "unauthenticated")
+
+
+def test_refresh__many_times__remembers_the_latest_dropped_ones(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "MOST_DROPPED", 2)
+    line = [make_token(acme)[0]]
+    for _ in range(5):
+        line.append(ok(refresh(acme, line[-1])))
+    with scoped(acme.scope):
+        dropped = TokenSecret.objects.filter(token_id=line[0]["id"], slot=Slot.DROPPED)
+        kept = [each["primary"]["refresh"]["secret"].split("_")[1] for each in line[2:4]]
+        assert sorted(dropped.values_list("public_id", flat=True)) == sorted(kept)
+    assert_problem(refresh(acme, line[0]), 401, "unauthenticated")  # forgotten, and harmless
+    assert works(acme, line[-1])
+    assert_problem(refresh(acme, line[2]), 401, "reused-secret")
 
 
 def test_refresh__dropped_secret_that_has_expired__is_401_and_harmless(acme: Api) -> None:
