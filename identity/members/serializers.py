@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from core.columns import is_id
 from core.durations import DurationField, duration_of
 from core.fields import EnumField, InstantField, ListField, SecretField, StringField, UrlField
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.members.models import Member, MemberType, State
+from identity.members.names import is_email, is_identifier
 from identity.members.passwords import LONGEST
 
-_EMAIL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,187}[a-z0-9])?\Z")
-_SERVICE = re.compile(r"~?[a-z0-9_-]{1,128}\Z")
 OPTIONS = ("disabled", "expired", "forgotten", "invited", "locked")
 LONGEST_TOKEN_TTL = {MemberType.PERSONAL: "24h", MemberType.SERVICE: "2160h"}
 
@@ -108,9 +105,9 @@ class MemberSerializer(ResourceSerializer):
         return super().validate(attrs)
 
     def _refuse_misnamed(self, name: str, kind: str) -> None:
-        if kind == MemberType.PERSONAL and _EMAIL.match(name) is None:
+        if kind == MemberType.PERSONAL and not is_email(name):
             raise ValidationError({"name": ["must be the e-mail address of a person, or give the type `service`"]})
-        if kind == MemberType.SERVICE and _EMAIL.match(name) is None and (_SERVICE.match(name) is None or is_id(name)):
+        if kind == MemberType.SERVICE and not is_email(name) and not is_identifier(name):
             raise ValidationError({"name": ["must be 1 to 128 of a-z, 0-9, _ and -, with an optional ~ before them"]})
 
     def update(self, instance: Member, validated_data: dict[str, Any]) -> Member:

@@ -79,7 +79,9 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         member.password = hash_password(spec.secret)
     member.pin_expires = now if "expired" in spec.options else now + password_duration(organization)
     lock_administrators()  # a role that is being changed reaches this member, or has been changed before it is read
-    bind_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
+    roles = grant_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
+    member.save(force_insert=True)
+    bind_roles(member=member, roles=roles)
     return member
 
 
@@ -100,8 +102,10 @@ def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) ->
         raise InvalidError(f"{at}: {weakness}", at=Parameter("body", at))
 
 
-def bind_roles(*, member: Member, names: Sequence[str], by: Principal | None, at: str = "/role_binding") -> None:
-    """Gives a member exactly these roles, and saves it."""
+def grant_roles(
+    *, member: Member, names: Sequence[str], by: Principal | None, at: str = "/role_binding"
+) -> Sequence[Role]:
+    """Puts exactly these roles into a member. `bind_roles` follows, once the member is saved."""
     wanted = list(dict.fromkeys(names))
     roles = {role.name: role for role in Role.objects.unnarrowed().filter(name__in=wanted)}
     for number, name in enumerate(wanted):
@@ -109,13 +113,18 @@ def bind_roles(*, member: Member, names: Sequence[str], by: Principal | None, at
             raise InvalidError(f"{at}/{number}: does not exist", at=Parameter("body", f"{at}/{number}", name[:200]))
         if by is not None and name not in member.role_binding:
             refuse_greater(by=by, permission_set=roles[name].permission_set)
-    set_rights(member=member, roles=[roles[name] for name in wanted])
-    member.save()
+    granted = [roles[name] for name in wanted]
+    set_rights(member=member, roles=granted)
+    return granted
+
+
+def bind_roles(*, member: Member, roles: Sequence[Role]) -> None:
+    """The rows that say which roles a saved member has."""
     rows = MemberRole.objects.filter(member=member)
-    rows.exclude(role__name__in=wanted).delete()
-    had = set(rows.values_list("role__name", flat=True))
+    rows.exclude(role__in=roles).delete()
+    had = set(rows.values_list("role_id", flat=True))
     MemberRole.objects.bulk_create(
-        MemberRole.in_scope(member=member, role=roles[name]) for name in wanted if name not in had
+        MemberRole.in_scope(member=member, role=role) for role in roles if role.id not in had
     )
 
 

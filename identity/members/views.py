@@ -20,6 +20,7 @@ from identity.members.serializers import CreateMemberResponseResultSerializer, M
 from identity.members.services import (
     bind_roles,
     create_member,
+    grant_roles,
     has_administrator,
     lock_administrators,
     refuse_without_administrator,
@@ -90,8 +91,9 @@ class MemberViewSet(ResourceViewSet):
         had, names = has_administrator(), serializer.validated_data["role_binding"]
         if not self.principal.allows(self.resource, self.verb):
             refuse_beyond_profile(serializer)
+        roles = grant_roles(member=serializer.instance, names=names, by=self.principal)
         member = serializer.save()
-        bind_roles(member=member, names=names, by=self.principal)
+        bind_roles(member=member, roles=roles)
         refuse_without_administrator(had=had)
         return member, {"result": self.reader.plan.encode_instance(member)}
 

@@ -18,7 +18,7 @@ from identity.members.models import Member
 from identity.sso.identities import SignInLostError, SignInRefusedError
 from identity.sso.models import SsoAssertion, SsoAttempt, SsoCode, SsoConfiguration
 from identity.sso.oidc import Proofs, challenge_of
-from organizations.models import Organization, is_blocked
+from organizations.models import Organization, is_blocked_now
 
 ATTEMPT_LIVES, CODE_LIVES = dt.timedelta(minutes=10), dt.timedelta(seconds=60)
 LONGEST_REPLAY = dt.timedelta(days=1)
@@ -65,7 +65,7 @@ def request_id_of(state: str) -> str:
 
 def _enter(organization: Organization) -> None:
     """From here on everything happens in the organization, if it may."""
-    if is_blocked(organization.state, organization.end_date, dt.datetime.now(dt.UTC).date().isoformat()):
+    if is_blocked_now(organization):
         raise OrganizationDisabledError("the organization is disabled")
     enter(Scope(organization.id))
 
