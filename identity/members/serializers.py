@@ -70,7 +70,7 @@ class MemberSerializer(ResourceSerializer):
         write_only=True,
         min_length=1,
         max_length=LONGEST,
-        help_text="The first password: 8 characters or more, hard to guess.",
+        help_text="A password for one log-on by update, or the first one: 8 characters or more, hard to guess.",
     )
     options = MemberOptionsSerializer(required=False, write_only=True, help_text="Durations and states to begin with.")
 
@@ -83,12 +83,15 @@ class MemberSerializer(ResourceSerializer):
         read_only = ("id", "created_at", "updated_at", "last_logon", "expires", "pin_expires")
         fixed = ("type",)
         optional = ("nickname", "picture")
-        create_only = ("secret", "options")
+        kept = ("secret",)
+        create_only = ("options",)
         update_only = ("state", "ttl", "token_ttl")
 
     def build_fields(self) -> dict[str, Any]:
         fields = super().build_fields()
         fields["name"].required = True
+        if self.mode == "read":
+            del fields["secret"]
         return fields
 
     def validate_name(self, value: str) -> str:
@@ -113,7 +116,8 @@ class MemberSerializer(ResourceSerializer):
     def update(self, instance: Member, validated_data: dict[str, Any]) -> Member:
         if validated_data.get("ttl", instance.ttl) != instance.ttl:
             instance.expires = instance.password_set_at + duration_of(validated_data["ttl"])
-        validated_data.pop("role_binding", None)  # identity.members.services binds roles
+        for name in ("role_binding", "secret"):  # identity.members.services has dealt with them
+            validated_data.pop(name, None)
         member: Member = super().update(instance, validated_data)
         return member
 

@@ -7,16 +7,20 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from core.columns import new_id
 from core.durations import duration_of
-from core.errors import ConflictError, InvalidError, Parameter
+from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
 from core.names import assign_name
 from core.permissions import Principal
 from identity.members.models import Member, MemberRole, MemberType, State
 from identity.members.passwords import find_weakness, hash_password
 from identity.permissionsets.sets import Permissions
 from identity.roles.models import Role
-from identity.tokens.rights import link_of, narrowing_of, refuse_beyond
+from identity.tokens.models import Token, TokenType
+from identity.tokens.rights import link_of, links_of, narrowing_of, refuse_beyond
+from identity.tokens.services import delete_token
 from organizations.models import Organization
 from organizations.services import locked_organization
 
@@ -126,6 +130,23 @@ def bind_roles(*, member: Member, roles: Sequence[Role]) -> None:
     MemberRole.objects.bulk_create(
         MemberRole.in_scope(member=member, role=role) for role in roles if role.id not in had
     )
+
+
+def reset_password(*, member: Member, secret: str, by: Principal) -> None:
+    """Puts a password into a member that is good for one log-on, and ends its sessions. Saving is the caller's.
+
+    Its own a member changes with the old one: an open session alone must not be enough.
+    """
+    if member.id == by.member_id:
+        raise ForbiddenError("of themselves, members change the password at /v1/auth/change_password")
+    member_links = links_of("[]", orjson.dumps(member.grants).decode())
+    refuse_beyond(member_links, by.links, "nobody sets the password of a member who may do more than they may")
+    refuse_weak(member=member, secret=secret, rules=organization_in_scope(), at="/secret")
+    member.password, member.password_set_at = hash_password(secret), dt.datetime.now(dt.UTC)
+    member.expires = member.password_set_at + duration_of(member.ttl)
+    member.pin_expires = member.password_set_at
+    for session in Token.objects.unnarrowed().filter(member=member, token_type=TokenType.LOGON):
+        delete_token(token=session)
 
 
 def set_rights(*, member: Member, roles: Sequence[Role]) -> None:

@@ -43,6 +43,8 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     # A configuration has a name like everything else, and an update may send back all that was read.
     "CreateSsoRequest": {"extra": {"name"}},
     "UpdateSsoRequest": {"extra": {"name", "created_at", "id", "identity_provider"}},
+    # A password that an administrator sets for a member who has forgotten the old one.
+    "UpdateMemberRequest": {"extra": {"secret"}},
     # Who may sign in; shown only where it was given.
     **{
         f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email", "require_second_factor"}}
