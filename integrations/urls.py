@@ -1,12 +1,19 @@
 """The integrations app's addresses."""
 
 from core.routing import Routes
+from integrations.billing.views import BillingViewSet, OneBillingViewSet
 from integrations.points.views import IntegrationPointViewSet
+from integrations.status.views import OneStatusViewSet, StatusEventViewSet, StatusViewSet
 from integrations.views import IntegrationTokenViewSet, IntegrationViewSet, OrganizationIntegrationViewSet
 
 routes: Routes = [
     ("integrations", OrganizationIntegrationViewSet),
     ("integrations/<str:account_id>", IntegrationViewSet),
     ("integration-points", IntegrationPointViewSet),
+    ("status", StatusViewSet),
+    ("status/<str:account_id>", OneStatusViewSet),
+    ("status/<str:account_id>/<str:integration_id>/events", StatusEventViewSet),
+    ("billing", BillingViewSet),
+    ("billing/<str:organization_id>", OneBillingViewSet),
     ("tokens/<str:account_id>/<str:integration_id>", IntegrationTokenViewSet),
 ]

@@ -33,6 +33,8 @@ HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000
 PUBLIC_URL = env.str("SYNQMGR_PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")  # as browsers reach it
 RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may send the browser when it is done
 WORKERS = env.str("WORKERS", default="2")
+SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
+WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
@@ -50,6 +52,8 @@ LIMITS = read_limits(
 ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()
 TENANT_ROLE = env.str("SYNQMGR_TENANT_ROLE", default="synqmgr_tenant")  # what requests act as
 REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")  # Celery workers then do what is due, woken at once
+CELERY_QUEUE = env.str("SYNQMGR_CELERY_QUEUE", default="synqmgr")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
 # The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
@@ -60,6 +64,7 @@ SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key(
 # and the URL mount read this list.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("integrations",),
+    ("events",),
     ("credentials", "catalog"),
     ("accounts",),
     ("identity",),
@@ -87,7 +92,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-ACTIVITY_RECORDER = "core.logs.record_activity"
+RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work of a dead worker is another's
+FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
+# What does each kind of run in the ledger.
+RUN_KINDS = {
+    "delivery": "events.deliveries.sending.deliver",
+}
+DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
+ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
 STATIC_URL = "/static/"

@@ -18,6 +18,8 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "core/idempotency/services.py": "keys end by their age, whosever they are",
+    "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
     "organizations/management/commands/set_organization_state.py": "the operator names any organization",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
@@ -29,6 +31,7 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "events/audit/services.py": "the end of an organization's chain, by statements made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
 }

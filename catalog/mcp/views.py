@@ -71,5 +71,6 @@ class McpTokenViewSet(ScopedViewSet):
         )
         with transaction.atomic():
             issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
-            self.record(object_id=issued.token.id)
-        return self.json({"result": shown_once(issued)["primary"]["access"]})
+            content = {"result": shown_once(issued)["primary"]["access"]}
+            self.record(subject=issued.token, answer=content)
+        return self.json(content)

@@ -2,5 +2,6 @@
 
 from core.outbound.client import Limits, OutboundAnswer, OutboundRequest, send
 from core.outbound.destination import OutboundRefusedError
+from core.outbound.metering import Cost, metered
 
-__all__ = ["Limits", "OutboundAnswer", "OutboundRefusedError", "OutboundRequest", "send"]
+__all__ = ["Cost", "Limits", "OutboundAnswer", "OutboundRefusedError", "OutboundRequest", "metered", "send"]

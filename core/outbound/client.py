@@ -14,6 +14,7 @@ from core.errors import ProviderFailedError, ProviderTimeoutError
 from core.late import LateModule
 from core.outbound.deadline import Deadline
 from core.outbound.destination import Destination, OutboundRefusedError, find_addresses, parse_url
+from core.outbound.metering import meter
 from core.outbound.networks import Address, parse_networks
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _exchange(
     url = httpcore2.URL(
         scheme=destination.scheme, host=destination.host, port=destination.port, target=destination.target
     )
+    meter(api_ops=1)
     with httpcore2.HTTP11Connection(url.origin, stream) as http:
         response = http.handle_request(httpcore2.Request(request.method, url, headers=headers, content=request.body))
         answer_headers = httpx2.Headers(response.headers)

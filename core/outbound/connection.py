@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import httpcore2
 
 from core.outbound.deadline import Deadline
+from core.outbound.metering import meter
 from core.outbound.networks import Address
 
 logging.getLogger("httpcore2").setLevel(logging.INFO)  # at DEBUG it prints the headers of answers
@@ -30,6 +31,7 @@ class Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._sock.settimeout(self._deadline.remaining())
         data = self._sock.recv(max_bytes)
+        meter(in_bytes=len(data))
         self._granted -= len(data)
         if self._granted < 0:
             raise httpcore2.RemoteProtocolError("more bytes than granted")
@@ -40,7 +42,9 @@ class Stream(httpcore2.NetworkStream):
         while view:
             self._sock.settimeout(self._deadline.remaining())
             try:
-                view = view[self._sock.send(view) :]
+                sent = self._sock.send(view)
+                meter(out_bytes=sent)
+                view = view[sent:]
             except TimeoutError:
                 raise
             except OSError as error:  # httpcore2 then reads the answer of a server that hung up early

@@ -46,12 +46,11 @@ class ResourceSchema(MemberSchema):
     def request_class(self) -> Any:
         """The serializer of the body, if there is one."""
         operation = self.operation
-        declared = operation.declared("requests")
-        if declared is None and operation.action == "create":
-            return in_mode(operation.view.serializer_class, "create")
-        if declared is None and operation.action == "update":
-            return in_mode(operation.view.serializer_class, "update")
-        return declared
+        if operation.action in getattr(operation.view, "requests", {}):
+            return operation.declared("requests")
+        if operation.action in ("create", "update"):
+            return in_mode(operation.view.serializer_class, operation.action)
+        return None
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:
         if self.method == "PATCH":
@@ -86,6 +85,9 @@ class ResourceSchema(MemberSchema):
         for status in problems.statuses_of(operation, body=body, secured=bool(self.get_auth())):
             component = problems.answer(status, problem)
             answers[str(status)] = self.define(problems.answer_name(status), component, ResolvedComponent.RESPONSE)
+        if operation.heeds_key and "200" in answers:
+            name = "Idempotent-Replayed"
+            answers["200"]["headers"][name] = {"$ref": f"#/components/headers/{name}"}
         return answers
 
     def good_answers(self, operation: Operation) -> Schema:

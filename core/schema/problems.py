@@ -28,6 +28,8 @@ def statuses_of(operation: Operation, *, body: bool, secured: bool) -> list[int]
         found.add(412)
     if body:
         found |= {413, 415}
+    if operation.heeds_key:
+        found.add(422)
     if any(each.status == 429 for each in kinds().values()):
         found.add(429)
     return sorted(found)

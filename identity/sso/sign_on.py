@@ -27,9 +27,10 @@ from core.errors import (
 from core.fields import StringField
 from core.listing import refuse_unknown
 from core.network import client_address
+from core.open_views import OpenViewSet
 from core.parsing import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
-from core.views import OpenViewSet, ScopedViewSet
+from core.views import ScopedViewSet
 from identity.members.models import SecondFactorRule
 from identity.sessions.attempts import TooManyFailuresError
 from identity.sessions.serializers import LogonResponseResultSerializer

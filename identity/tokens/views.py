@@ -108,8 +108,9 @@ class TokenViewSet(ResourceViewSet):
         )
         with transaction.atomic():
             issued = issue_token(spec=spec, parent=token_of(principal=self.principal))
-            self.record(object_id=issued.token.id)
-        return self.json({"result": shown_once(issued)})
+            content = {"result": shown_once(issued)}
+            self.record(subject=issued.token, answer=content)
+        return self.json(content)
 
     def perform_destroy(self, instance: Token) -> None:
         refuse_stronger(token=instance, by=self.principal)
@@ -126,7 +127,7 @@ class TokenViewSet(ResourceViewSet):
             token = self.locked()
             refuse_stronger(token=token, by=self.principal)
             remove_secondary(token=token)
-            self.record(object_id=token.id)
+            self.record(subject=token)
         return HttpResponse(status=204)
 
 
@@ -163,7 +164,7 @@ class TokenRenewalViewSet(ScopedViewSet):
             token = find(Token, self.kwargs["refresh_token_id"], {"owner_id": self.owner_id()}, lock=True)
             refuse_revealing(token=token, by=self.principal)
             issued = renew_token(token=token, keep=keep)
-            self.record(object_id=token.id)
+            self.record(subject=token)
         return self.json({"result": shown_once(issued)})
 
     def owner_id(self) -> str | None:
@@ -201,7 +202,7 @@ class TokenRefreshViewSet(ScopedViewSet):
         with transaction.atomic():
             token = find(Token, self.kwargs["refresh_token_id"], {"id": self.principal.token_id}, lock=True)
             issued = refresh_token(token=token, public_id=str(request.auth))
-            self.record(None if issued else reused, object_id=token.id)
+            self.record(None if issued else reused, subject=token)
         if issued is None:
             raise reused  # only now: the deletion is to stay
         return self.json({"result": shown_once(issued)})

@@ -215,6 +215,18 @@ def sso(api: Api, at: Place) -> Example:
     return Example(body, unshown={"config": config}, statements=8)
 
 
+def organization_webhook(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("webhook"),
+        "fullname": "Example",
+        "environment": at.environment,
+        "filters": ["all"],
+        "url": "https://hooks.example/in",
+        "secret": {"value": "hush"},
+    }
+    return Example(body, bodies={"recover": {"since": "2026-01-31T12:00:00Z"}}, statements=8)
+
+
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
@@ -224,6 +236,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "MemberViewSet": member,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
+    "OrganizationWebhookViewSet": organization_webhook,
     "RoleViewSet": role,
     "SsoViewSet": sso,
     "SubOrganizationViewSet": sub_organization,

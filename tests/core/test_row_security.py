@@ -23,6 +23,7 @@ from tests.api import Api
 OF_NO_TENANT = {
     "core_organizationkey",
     "core_systemkey",
+    "core_worker",
     "identity_logonattempt",
 }
 

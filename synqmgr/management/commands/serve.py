@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ THREADS = {"sqlite": "1", "postgresql": "4"}  # of each worker: SQLite has one w
 
 class Command(BaseCommand):
     help = (
-        "Makes what is missing (key file, tables, the first organization) and serves. "
+        "Makes what is missing (key file, tables, the first organization), starts a worker beside it and serves. "
         "Reads HOST (127.0.0.1), PORT (8000) and WORKERS (2) from the environment."
     )
 
@@ -48,9 +49,12 @@ class Command(BaseCommand):
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-access-log"]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
+        if settings.SERVE_WORKER and not settings.CELERY_BROKER_URL:
+            keeper = [sys.executable, "manage.py", "run_worker", f"--beside={os.getpid()}"]
+            subprocess.Popen(keeper, env=environment)  # noqa: S603 - our own command
         os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
