@@ -26,7 +26,7 @@ TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxi
 METRICS_TOKEN = env.str("SYNQMGR_METRICS_TOKEN", default="")  # who may read /metrics; empty: this machine only
 EXPLICIT = {
     name
-    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS")
+    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS", "SYNQMGR_PUBLIC_URL")
     if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
 }
 HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
@@ -110,7 +110,6 @@ configure(LOG_LEVEL)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["identity.tokens.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # core.views.ScopedViewSet decides
-    "DEFAULT_SCHEMA_CLASS": "core.schema.ResourceSchema",
     "EXCEPTION_HANDLER": "core.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
@@ -123,6 +122,7 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "This service"}],
     "COMPONENT_SPLIT_REQUEST": True,
+    "DEFAULT_GENERATOR_CLASS": "core.schema.Generator",
     "POSTPROCESSING_HOOKS": ["core.schema.document.finish"],
 }
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from core.errors import ProblemError
-from core.outbound.connection import Deadline
+from core.outbound.deadline import Deadline
 from core.outbound.networks import Address, Network, is_allowed, is_inside
 
 # Visible ASCII only; the authority holds no `@`, `\` or `%`, so every reader finds the same host in it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 
 from django.db import connection
@@ -14,6 +15,7 @@ from identity.sessions.models import LogonAttempt
 FREE = 5  # failures in a row that cost no wait
 FIRST_WAIT, LONGEST_WAIT = 4, 900  # seconds; each is twice the one before
 FORGOTTEN_AFTER = 3600  # seconds without a failure
+SWEEP_ONE_IN = 500  # attempts remove rows that are a day old
 
 # One statement decides: of attempts at the same time, each is counted before any of them is answered.
 _TAKE = """
@@ -64,7 +66,8 @@ def take_attempt(key: bytes, *, now: int | None = None) -> None:
             "too many failed attempts for this name from this address",
             headers={"Retry-After": str(max(1, until - now))},
         )
-    LogonAttempt.objects.filter(last_at__lt=now - 24 * FORGOTTEN_AFTER).delete()
+    if secrets.randbelow(SWEEP_ONE_IN) == 0:
+        LogonAttempt.objects.filter(last_at__lt=now - 24 * FORGOTTEN_AFTER).delete()
 
 
 def forgive(key: bytes) -> None:
