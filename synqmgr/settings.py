@@ -8,6 +8,7 @@ from django.core.management.utils import get_random_secret_key
 
 from core.limits.policies import read_limits
 from core.logs import configure
+from core.retention import read_retention
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
 env = environ.FileAwareEnv()
@@ -47,6 +48,18 @@ LIMITS = read_limits(
         "syncro": ("address", 180, 60),  # what clients of that API are written for
     },
     env.str("SYNQMGR_LIMITS", default=""),
+)
+# Days that rows are kept: name -> (a function that deletes what is older, days). 0 days are for ever.
+RETENTION = read_retention(
+    {
+        "runs": ("core.ledger.services.prune_runs", 30),
+        "workers": ("core.ledger.services.prune_workers", 1),
+        "idempotency_keys": ("core.idempotency.services.prune_requests", 1),
+        "logon_attempts": ("identity.sessions.attempts.prune_attempts", 1),
+        "sign_ins": ("identity.sso.attempts.prune_sign_ins", 1),
+        "audit": ("events.audit.retention.prune_audit", 0),
+    },
+    env.str("SYNQMGR_RETENTION", default=""),
 )
 # Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
 ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()

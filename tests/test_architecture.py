@@ -20,9 +20,10 @@ UNSCOPED = {
     "core/idempotency/services.py": "keys end by their age, whosever they are",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
-    "organizations/management/commands/set_organization_state.py": "the operator names any organization",
+    "organizations/services.py": "the operator names any organization",
+    "events/audit/chains.py": "the operator looks after every organization's log",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
-    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
+    "identity/sso/attempts.py": "finds the organization of who is about to sign on; sign-ins end by their age",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.

@@ -14,6 +14,13 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='Chore',
+            fields=[
+                ('name', core.columns.TextColumn(max_length=32, primary_key=True, serialize=False)),
+                ('due_at', core.columns.InstantColumn()),
+            ],
+        ),
+        migrations.CreateModel(
             name='Worker',
             fields=[
                 ('id', core.columns.IdColumn(default=core.columns.new_id, editable=False, primary_key=True, serialize=False)),

@@ -126,12 +126,13 @@ def _in_order() -> Iterator[AuditEvent]:
         last = batch[-1].sequence
 
 
-def prune_events(*, before: dt.datetime) -> int:
-    """Deletes the oldest events of the organization in scope, and notes where its chain starts from now on."""
+def prune_events(*, before: dt.datetime, most: int = 10_000) -> int:
+    """Deletes the oldest events of the organization in scope, at most so many, and notes where its chain starts now."""
     with transaction.atomic():
         chain = _locked_chain()
         kept = AuditEvent.objects.unnarrowed().filter(created_at__gte=before).order_by("sequence").first()
-        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=kept.sequence if kept else chain.sequence + 1)
+        end = min(kept.sequence if kept else chain.sequence + 1, chain.pruned_sequence + most + 1)
+        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=end)
         last = old.order_by("-sequence").first()
         if last is None:
             return 0
