@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import threading
 
 import pytest
 from django.conf import settings
@@ -16,7 +15,7 @@ from django.utils import timezone
 from core import retention
 from core.columns import new_id
 from core.idempotency.models import IdempotentRequest
-from core.ledger.chores import AFTER_FAULT, DAILY, look_after_chores, prune_daily, take_chore
+from core.ledger.chores import AFTER_FAULT, DAILY, prune_daily, take_chore
 from core.ledger.models import Chore, Run, RunState, Worker
 from core.retention import read_retention
 from core.tenancy import scoped, unscoped
@@ -130,12 +129,11 @@ def test_chore__of_many_who_ask__is_one_ones_and_comes_back(db: None) -> None:
     assert ask(NOW + DAILY) == [True, False, False]
 
 
-def test_worker__that_runs__prunes_once_a_day(acme: Api) -> None:
+def test_prune__daily__is_done_once_a_day(acme: Api) -> None:
     run_of(acme, finished_at=NOW - 40 * DAY)
-    stopping = threading.Event()
-    stopping.set()
-    look_after_chores(stopping)
+    assert prune_daily(NOW)
     assert left(Run) == set()
     run_of(acme, finished_at=NOW - 40 * DAY)
-    look_after_chores(stopping)
+    assert not prune_daily(NOW + DAY / 2)
     assert len(left(Run)) == 1
+    assert prune_daily(NOW + DAY)
