@@ -18,6 +18,7 @@ LONGEST = 400
 # Who may see every organization's rows, and why.
 UNSCOPED = {
     "core/idempotency/services.py": "keys end by their age, whosever they are",
+    "core/ledger/backlog.py": "a worker serves every organization",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
     "organizations/services.py": "the operator names any organization",
