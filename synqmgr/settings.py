@@ -36,6 +36,7 @@ RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may sen
 WORKERS = env.str("WORKERS", default="2")
 SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
 WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
+WORKER_METRICS = env.str("SYNQMGR_WORKER_METRICS", default="")  # address:port of the metrics of a worker of its own
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.

@@ -15,6 +15,7 @@ from core.errors import ProviderFailedError, ProviderTimeoutError
 from core.outbound.connection import Deadline, Stream, dial, start_tls
 from core.outbound.destination import Destination, OutboundRefusedError, find_addresses, parse_url
 from core.outbound.networks import Address, parse_networks
+from core.outbound.observed import observed
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
@@ -74,6 +75,13 @@ class OutboundAnswer:
 
 def send(request: OutboundRequest) -> OutboundAnswer:
     """Send one request and read its answer, or raise a problem that names the host and the reason."""
+    with observed() as seen:
+        answer = _send(request)
+        seen.status = answer.status
+    return answer
+
+
+def _send(request: OutboundRequest) -> OutboundAnswer:
     destination = parse_url(request.url)
     headers = _build_headers(request, destination)
     exceptions = parse_networks(tuple(settings.OUTBOUND_ALLOW))
