@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from django.conf import settings
+from prometheus_client import REGISTRY
 
+import core.ledger.worker  # noqa: F401 - its counters
 from tests.server import ROOT
 
 BIN = Path(sys.executable).parent
@@ -50,3 +53,21 @@ def test_compose__services__share_keys_by_file_and_publish_the_proxy_alone() -> 
         assert not any("password" in str(value).lower() for value in environment.values())
     assert all(secret["file"].startswith("./secrets/") for secret in compose["secrets"].values())
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_configuration__every_variable__is_in_the_manual() -> None:
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "synqmgr" / "settings.py").read_text()))
+    assert {"SYNQMGR_DATA", "SYNQMGR_RETENTION", "WORKERS"} <= read
+    manual = (ROOT / "docs" / "configuration.md").read_text()
+    assert {name for name in read | {"DATABASE_URL"} if f"`{name}`" not in manual} == set()
+
+
+def test_metrics__every_series_of_the_manual__is_one_there_is() -> None:
+    manual = (ROOT / "docs" / "metrics.md").read_text()
+    named = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"synqmgr_[a-z_]+", manual)}
+    counted = {family.name for family in REGISTRY.collect()}
+    read = set(re.findall(r'"(synqmgr_[a-z_]+)"', (ROOT / "core" / "gauges.py").read_text()))
+    ours = {name for name in counted | read if name.startswith("synqmgr_")}
+    assert named == ours
+    alerts = yaml.safe_load(manual.partition("```yaml")[2].partition("```")[0])
+    assert all({"alert", "expr"} <= set(rule) for rule in alerts["groups"][0]["rules"])

@@ -13,7 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from core.ledger.services import database_now
 from synqmgr.doctor.findings import Finding, failed, ok, warning
 
-OLDEST = (14, 0)  # PostgreSQL that Django 5.2 works with
+OLDEST = (15, 0)  # PostgreSQL that the suite is run on
 _NEAR, _FAR = 2.0, 30.0  # seconds that clocks may differ: a lease is 60
 
 
