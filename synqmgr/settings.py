@@ -8,6 +8,7 @@ from django.core.management.utils import get_random_secret_key
 
 from core.limits.policies import read_limits
 from core.logs import configure
+from core.retention import read_retention
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
 env = environ.FileAwareEnv()
@@ -35,6 +36,7 @@ RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may sen
 WORKERS = env.str("WORKERS", default="2")
 SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
 WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
+WORKER_METRICS = env.str("SYNQMGR_WORKER_METRICS", default="")  # address:port of the metrics of a worker of its own
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
@@ -47,6 +49,22 @@ LIMITS = read_limits(
         "syncro": ("address", 180, 60),  # what clients of that API are written for
     },
     env.str("SYNQMGR_LIMITS", default=""),
+)
+# Days that rows are kept: name -> (a function that deletes what is older, days). 0 days are for ever.
+RETENTION = read_retention(
+    {
+        "runs": ("core.ledger.services.prune_runs", 30),
+        "workers": ("core.ledger.services.prune_workers", 1),
+        "idempotency_keys": ("core.idempotency.services.prune_requests", 1),
+        "logon_attempts": ("identity.sessions.attempts.prune_attempts", 1),
+        "sign_ins": ("identity.sso.attempts.prune_sign_ins", 1),
+        "audit": ("events.audit.retention.prune_audit", 0),
+        "deliveries": ("events.deliveries.services.prune_deliveries", 30),
+        "status_events": ("integrations.status.services.prune_events", 30),
+        "status_hours": ("integrations.status.services.prune_hours", 400),
+        "usage": ("integrations.billing.services.prune_usage", 0),
+    },
+    env.str("SYNQMGR_RETENTION", default=""),
 )
 # Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
 ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()

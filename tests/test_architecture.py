@@ -18,12 +18,16 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "integrations/billing/services.py": "usage ends by its age, whosever it is",
+    "integrations/status/services.py": "events and hours end by their age, whosever they are",
     "core/idempotency/services.py": "keys end by their age, whosever they are",
+    "core/ledger/backlog.py": "a worker serves every organization",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
-    "organizations/management/commands/set_organization_state.py": "the operator names any organization",
+    "organizations/services.py": "the operator names any organization",
+    "events/audit/chains.py": "the operator looks after every organization's log",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
-    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
+    "identity/sso/attempts.py": "finds the organization of who is about to sign on; sign-ins end by their age",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.
@@ -31,6 +35,8 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "integrations/billing/services.py": "the organization that a report is of, which a root reads of those below it",
+    "integrations/billing/views.py": "the organization that a report is of, which a root reads of those below it",
     "events/audit/services.py": "the end of an organization's chain, by statements made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",

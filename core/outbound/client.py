@@ -16,6 +16,7 @@ from core.outbound.deadline import Deadline
 from core.outbound.destination import Destination, OutboundRefusedError, find_addresses, parse_url
 from core.outbound.metering import meter
 from core.outbound.networks import Address, parse_networks
+from core.outbound.observed import observed
 
 if TYPE_CHECKING:
     import httpcore2
@@ -85,6 +86,13 @@ class OutboundAnswer:
 
 def send(request: OutboundRequest) -> OutboundAnswer:
     """Send one request and read its answer, or raise a problem that names the host and the reason."""
+    with observed() as seen:
+        answer = _send(request)
+        seen.status = answer.status
+    return answer
+
+
+def _send(request: OutboundRequest) -> OutboundAnswer:
     destination = parse_url(request.url)
     headers = _build_headers(request, destination)
     exceptions = parse_networks(tuple(settings.OUTBOUND_ALLOW))

@@ -13,6 +13,7 @@ from django.db import IntegrityError, models, transaction
 from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.errors import NotFoundError, OrganizationDisabledError
+from core.retention import delete_in_batches
 from core.tenancy import Scope, enter, unscoped
 from identity.members.models import Member
 from identity.sso.identities import SignInLostError, SignInRefusedError
@@ -163,3 +164,12 @@ def spend_code(row: SsoCode) -> None:
     """Ends a code; raises when somebody else has ended it."""
     if not SsoCode.objects.filter(code_hash=row.code_hash).delete()[0]:
         raise SignInLostError(_USED)
+
+
+def prune_sign_ins(*, before: dt.datetime) -> int:
+    """Deletes what sign-ins left that ran out before a time."""
+    with unscoped("what ran out is nobody's any more"):
+        return sum(
+            delete_in_batches(model._default_manager.filter(expires__lt=before))
+            for model in (SsoAttempt, SsoCode, SsoAssertion)
+        )
