@@ -34,7 +34,6 @@ class Kind(models.TextChoices):
 
     VERIFICATION = "verification"
     OPERATION = "operation"
-    WEBHOOK = "webhook"
 
 
 @dataclasses.dataclass(slots=True)
@@ -73,12 +72,12 @@ def count_call(*, integration_id: str, kind: Kind, outcome: ProblemError | None 
     CALLS.labels(kind, "failed" if outcome else "succeeded").inc()
     try:
         with transaction.atomic():
-            _count(integration_id, kind, outcome, cost)
+            _count(integration_id, outcome, cost)
     except DatabaseError as error:
         log.warning("call_not_counted", integration_id=integration_id, kind=kind, error=type(error).__name__)
 
 
-def _count(integration_id: str, kind: Kind, outcome: ProblemError | None, cost: Cost) -> None:
+def _count(integration_id: str, outcome: ProblemError | None, cost: Cost) -> None:
     now, failed = timezone.now(), int(outcome is not None)
     billed = _billed(integration_id)
     health = Health.FAILING if failed else Health.OK
@@ -97,7 +96,6 @@ def _count(integration_id: str, kind: Kind, outcome: ProblemError | None, cost: 
             account_id=billed["account_id"],
             created_at=now,
             status=health,
-            kind=kind,
             error=outcome.message[:LONGEST_ERROR] if outcome else None,
             request=request,
         ).save(force_insert=True)
