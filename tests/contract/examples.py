@@ -192,7 +192,7 @@ def integration(api: Api, at: Place) -> Example:
     }
     bodies = {"verify": {"integration": body}, "verify_existing": None}
     path = {"account_id": parent_account(api, at)}
-    return Example(body, path, "integration", references=references, bodies=bodies, statements=16)
+    return Example(body, path, "integration", references=references, bodies=bodies, statements=22)
 
 
 def integration_of_all(api: Api, at: Place) -> Example:
