@@ -12,9 +12,18 @@ from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
+from integrations.bridges.models import Bridge, BridgeAgent, BridgeLabel, BridgeRequest
 from integrations.points.models import IntegrationPoint
 
-__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint"]
+__all__ = [
+    "Bridge",
+    "BridgeAgent",
+    "BridgeLabel",
+    "BridgeRequest",
+    "Integration",
+    "IntegrationCredential",
+    "IntegrationPoint",
+]
 
 
 class Integration(Resource):

@@ -1,6 +1,7 @@
 """The integrations app's addresses."""
 
 from core.routing import Routes
+from integrations.bridges.views import BridgeViewSet
 from integrations.points.views import IntegrationPointViewSet
 from integrations.views import IntegrationTokenViewSet, IntegrationViewSet, OrganizationIntegrationViewSet
 
@@ -8,5 +9,6 @@ routes: Routes = [
     ("integrations", OrganizationIntegrationViewSet),
     ("integrations/<str:account_id>", IntegrationViewSet),
     ("integration-points", IntegrationPointViewSet),
+    ("bridges/<str:account_id>", BridgeViewSet),
     ("tokens/<str:account_id>/<str:integration_id>", IntegrationTokenViewSet),
 ]

@@ -29,6 +29,7 @@ ORGANIZATION_WRITTEN = {
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
     "identity/services.py": "the key of the organization that is being made or deleted",
+    "integrations/bridges/credentials.py": "whose key signs, which is no row",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
 }
 # Functions that import when they are called, and why.

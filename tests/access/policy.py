@@ -13,7 +13,7 @@ NOTHING = "-"  # the operation does not depend on such an object
 INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
-EVERY, READ = {"*"}, {"list", "list_account", "get", "lookup"}
+EVERY, READ = {"*"}, {"list", "list_account", "get", "lookup", "status"}
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
@@ -72,6 +72,7 @@ REACHED = {
     "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
+    "bridges": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
     "integration_points": {"category"},
     "tokens": {"account", "label", "environment"},
@@ -92,6 +93,7 @@ SHARED = {
     "organizations": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
+    "bridges": {"category"},
     "credentials": {"category"},
     "tokens": {"category"},
 }
@@ -179,6 +181,13 @@ RULES = {
     "PUT /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "update", "object"),
     "PATCH /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "patch", "object"),
     "DELETE /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "delete", "object"),
+    "GET /v1/bridges/{account_id}": Rule("bridges", "list", "list"),
+    "POST /v1/bridges/{account_id}": Rule("bridges", "create", "below"),
+    "GET /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "get", "object"),
+    "PUT /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "update", "object"),
+    "PATCH /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "patch", "object"),
+    "DELETE /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "delete", "object"),
+    "GET /v1/bridges/{account_id}/{bridge_id}/status": Rule("bridges", "status", "object"),
     "GET /v1/integration-points": Rule("integration_points", "list", "list"),
     "POST /v1/integration-points": Rule("integration_points", "create", "create"),
     "GET /v1/integration-points/{integration_point_id}": Rule("integration_points", "get", "object"),
