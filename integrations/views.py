@@ -187,7 +187,7 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
             point = integration.integration_point
             draft = draft_integration(
                 account=self.account, config=integration.provider_config, point=point, integration=integration
-            )
+            ).through(integration.bridge_selector)
         return self.verified(draft, open_values(integration=integration), integration.id)
 
     def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:

@@ -1,6 +1,6 @@
 """Outbound HTTP: every request made for a tenant leaves through `send`."""
 
-from core.outbound.client import Limits, OutboundAnswer, OutboundRequest, send
+from core.outbound.client import Finder, Limits, OutboundAnswer, OutboundRequest, Sender, send
 from core.outbound.destination import OutboundRefusedError
 
-__all__ = ["Limits", "OutboundAnswer", "OutboundRefusedError", "OutboundRequest", "send"]
+__all__ = ["Finder", "Limits", "OutboundAnswer", "OutboundRefusedError", "OutboundRequest", "Sender", "send"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
@@ -57,8 +58,17 @@ def issue_credential(*, bridge: Bridge) -> str:
     return jwt.encode(header, claims, _signing_key(key.secret), algorithms=[ALGORITHM])
 
 
-def read_credential(text: str) -> Mapping[str, Any]:
-    """The claims of a credential that an organization of this service has signed and that has not expired.
+@dataclasses.dataclass(frozen=True, slots=True)
+class AgentCredential:
+    """What a credential with a good signature says. Whether the bridge still has it is the bridge's to say."""
+
+    organization_id: str
+    bridge_id: str
+    credential_id: str
+
+
+def read_credential(text: str) -> AgentCredential:
+    """A credential that was signed for an organization of this service and has not expired.
 
     The issuer is not compared: only this installation has the key, and its address may change.
     """
@@ -68,16 +78,24 @@ def read_credential(text: str) -> Mapping[str, Any]:
     except (JoseError, NoKeyError, ValueError, TypeError, KeyError, binascii.Error):
         # Whatever is wrong with it, one answer: which part failed is nobody's business.
         raise BridgeCredentialError("the agent's credential is not valid: malformed, forged or expired") from None
-    return token.claims
+    organization_id, _ = _key_name(token.header)
+    bridge_id, credential_id = token.claims["sub"], token.claims["jti"]
+    return AgentCredential(organization_id, bridge_id, credential_id)
 
 
 def _find_key(signed: Any) -> OctKey:
-    """The key that the header names. Nothing but the signature made with it makes the name believed."""
-    kid = signed.headers().get("kid")
+    """The key that the header names: what it names is believed once the signature made with it is good."""
+    organization_id, generation = _key_name(signed.headers())
+    return _signing_key(organization_key(organization_id=organization_id, generation=generation).secret)
+
+
+def _key_name(header: Mapping[str, Any]) -> tuple[str, int]:
+    """The organization and the generation of its key that a header names."""
+    kid = header.get("kid")
     organization_id, _, generation = kid.partition(".") if isinstance(kid, str) else ("", "", "")
     if not (is_id(organization_id) and generation.isascii() and generation.isdigit() and len(generation) < 9):
-        raise ValueError
-    return _signing_key(organization_key(organization_id=organization_id, generation=int(generation)).secret)
+        raise ValueError("no key of an organization is named")
+    return organization_id, int(generation)
 
 
 def _signing_key(secret: bytes) -> OctKey:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.validators import MaxLengthValidator
 from rest_framework import serializers
 
 from accounts.serializers import label_pattern
-from core.fields import InstantField, IntegerField, ListField, StringField
-from core.serializers import ResourceSerializer
+from core.fields import IdField, InstantField, IntegerField, ListField, StringField
+from core.serializers import ResourceSerializer, StrictSerializer
 from integrations.bridges.models import Bridge, BridgeLabel
 
 
@@ -61,17 +62,20 @@ class CreateBridgeResponseResultSerializer(serializers.Serializer[Any]):
     )
 
 
-class BridgeLocalConfigSerializer(serializers.Serializer[Any]):
+class BridgeLocalConfigSerializer(StrictSerializer):
     """How an agent is set up."""
 
     version = StringField(help_text="The agent's version.")
     allow_addresses = ListField(child=StringField(), help_text="The networks and host names that it may call.")
     vault = serializers.DictField(
-        child=StringField(), required=False, help_text="The agent's own store of secrets; agents of today have none."
+        child=StringField(),
+        required=False,
+        validators=[MaxLengthValidator(20)],
+        help_text="The agent's own store of secrets; agents of today have none.",
     )
 
 
-class BridgeLocalStatsSerializer(serializers.Serializer[Any]):
+class BridgeLocalStatsSerializer(StrictSerializer):
     """What an agent has done since it started."""
 
     requests = IntegerField(min_value=0, help_text="Requests taken.")
@@ -80,13 +84,26 @@ class BridgeLocalStatsSerializer(serializers.Serializer[Any]):
     out_bytes = IntegerField(min_value=0, help_text="Bytes of the requests' bodies.")
 
 
-class BridgeStatusSerializer(serializers.Serializer[Any]):
+class BridgeStatusSerializer(StrictSerializer):
     """An agent that was seen in the last minute."""
 
     current_time = InstantField(help_text="The agent's clock, when it was last seen.")
     response_duration = StringField(help_text="How long the service took to answer the agent, such as `12ms`.")
     local_config = BridgeLocalConfigSerializer(help_text="How the agent is set up.")
     local_stats = BridgeLocalStatsSerializer(help_text="What the agent has done since it started.")
+
+
+class HeartbeatSerializer(StrictSerializer):
+    """What an agent tells of itself."""
+
+    agent_id = IdField(help_text="Id of this run of the agent, which it has chosen.")
+    status = BridgeStatusSerializer(help_text="How it is.")
+
+
+class ClaimSerializer(StrictSerializer):
+    """An agent that is free for a request."""
+
+    agent_id = IdField(help_text="Id of this run of the agent.")
 
 
 class GetBridgeStatusResponseSerializer(serializers.Serializer[Any]):

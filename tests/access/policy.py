@@ -204,8 +204,12 @@ RULES = {
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
 }
-# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
+# The docs, the probes, the operator's metrics with a key of their own, what browsers sign in by, and what the agents of
+# bridges call with a credential of theirs.
 OPEN_TO_ALL = (
+    "/bridge/heartbeat",
+    "/bridge/requests",
+    "/bridge/requests/<str:request_id>/answer",
     "/v1/auth/exchange",
     "/v1/auth/logon/<str:organization_id>",
     "/v1/auth/oidc/callback",
