@@ -7,9 +7,8 @@ import datetime as dt
 import logging
 import signal
 import sys
+import uuid
 from pathlib import Path
-
-import uuid_utils
 
 from bridge import VERSION
 from bridge.agent import Agent
@@ -57,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         log.error("%s", error)  # noqa: TRY400 - the message is all there is to say
         return MISUSED
     warn_of(given.creds, credential, reach)
-    service = Service(credential, str(uuid_utils.uuid7()))
+    service = Service(credential, str(uuid.uuid4()))
     agent = Agent(service, reach, given.parallel)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())

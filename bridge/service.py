@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any
 
@@ -35,6 +36,7 @@ class Service:
             headers={"Authorization": f"Bearer {credential.text}", "User-Agent": f"synqmgr-bridge/{VERSION}"},
             timeout=SECONDS,
             follow_redirects=False,
+            verify=ssl.create_default_context(),  # the authorities that `core.outbound` trusts, too
         )
 
     def tell(self, status: dict[str, Any]) -> None:

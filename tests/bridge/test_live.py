@@ -8,6 +8,7 @@ import dataclasses
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ LOOPBACK = ("--allow", "127.0.0.0/8")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """It reaches no network but what is public."""
-    with serving(tmp_path_factory.mktemp("bridged"), SYNQMGR_OUTBOUND_ALLOW="", WORKERS="2") as server:
+    with serving(
+        tmp_path_factory.mktemp("bridged"), SYNQMGR_OUTBOUND_ALLOW="", WORKERS="2", SYNQMGR_BRIDGE_WAITS="3"
+    ) as server:
         yield server
 
 
@@ -123,6 +126,20 @@ def test_agent__killed_and_started_again__serves_again(site: Site, jira: Provide
         eventually(lambda: len(site.seen()) == 2)
         assert site.verify(jira.url) == []
     assert len(jira.asked) == 1
+
+
+def test_agents__two_of_one_bridge__share_the_requests_and_repeat_none(site: Site, jira: ProviderServer) -> None:
+    with site.agent(*LOOPBACK) as first, running(site.folder / "second", site.credential, *first.arguments[2:]):
+        eventually(lambda: len(site.seen()) == 2)
+        with ThreadPoolExecutor(3) as pool:
+            found = [doubt for _ in range(4) for doubt in pool.map(lambda _: verify_alone(site, jira.url), range(3))]
+        assert found == [[]] * 12
+    assert len(jira.asked) == 12
+
+
+def verify_alone(site: Site, url: str) -> list[str]:
+    """By a client of its own, since one notes one exchange at a time."""
+    return dataclasses.replace(site, published=Published(site.server.url, site.server.token)).verify(url)
 
 
 def test_server__stopped_and_started_again__is_found_again(site: Site, jira: ProviderServer) -> None:
