@@ -72,12 +72,14 @@ class AgentViewSet(OpenViewSet):
 
     @action(detail=False, methods=["post"])
     def heartbeat(self, request: Request) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
         told = validated(HeartbeatSerializer(data=request.data)).data
         note_heartbeat(bridge_id=self.bridge_id, agent_id=told["agent_id"], told=told["status"])
         return HttpResponse(status=204)
 
     @action(detail=False, methods=["post"])
     def requests(self, request: Request) -> HttpResponse:
+        refuse_unknown(request.query_params, [])
         agent_id = validated(ClaimSerializer(data=request.data)).validated_data["agent_id"]
         taken = take_request(bridge_id=self.bridge_id, agent_id=agent_id)
         if taken is None:

@@ -21,7 +21,7 @@ from integrations.bridges import agents, credentials, relay
 from integrations.bridges.models import BridgeAgent, BridgeRequest
 from integrations.bridges.relay import BridgeSender, enqueue, wait_for_answer
 from organizations.models import Organization
-from tests.api import Api
+from tests.api import JSON, Api
 from tests.contract.examples import parent_account
 from tests.integrations.test_bridge import new_bridge, part_of
 
@@ -169,6 +169,36 @@ def test_heartbeat__of_one_agent_too_many__is_refused(acme: Api, agent: Agent, m
 )
 def test_heartbeat__malformed__is_refused(agent: Agent, told: dict[str, Any]) -> None:
     assert refused(agent.tell(**told))[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/bridge/heartbeat", "/bridge/requests"])
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"", JSON, 400),
+        (b"{", JSON, 400),
+        (b"[]", JSON, 400),
+        (b"null", JSON, 400),
+        (b'{"agent_id": null}', JSON, 400),
+        (b'{"agent_id": "x"}', JSON, 400),
+        (b'{"agent_id": "\\u0000"}', JSON, 400),
+        (b'{"agent_id": "' + b"x" * 300_000 + b'"}', JSON, 413),
+        (b"x", FRAME, 415),
+    ],
+)
+def test_agents_surface__whatever_is_sent__is_refused_with_a_problem(
+    agent: Agent, path: str, body: bytes, content_type: str, status: int
+) -> None:
+    assert refused(agent.api.request("POST", path, body, content_type=content_type))[0] == status
+
+
+def test_agents_surface__other_methods_and_queries__are_refused(agent: Agent) -> None:
+    assert refused(agent.api.get("/bridge/requests")) == (405, "method-not-allowed")
+    one = f"/bridge/requests/{new_id()}/answer"
+    assert refused(agent.api.request("POST", one, answered(), query={"x": "1"}, content_type=FRAME))[0] == 400
+    assert refused(agent.api.request("POST", one, b"", query={"agent_id": agent.id}))[0] == 400
+    assert refused(agent.api.request("POST", one, answered(), query={"agent_id": "\x00"}, content_type=FRAME))[0] == 404
+    assert refused(agent.api.post("/bridge"))[0] == 404
 
 
 # --- requests ------------------------------------------------------------------------------------
