@@ -13,8 +13,8 @@ from typing import Any
 
 from bridge import VERSION
 from bridge.reach import Reach
-from bridge.service import GoneError, RevokedError, Service, ServiceError
-from core.errors import ProblemError
+from bridge.service import GoneError, RevokedError, Service, ServiceError, UnfitError
+from core.errors import ProblemError, ProviderFailedError
 from core.outbound import OutboundRequest, send
 from core.outbound.relay import FrameError, pack_answer, pack_problem, unpack_request
 
@@ -22,6 +22,8 @@ log = logging.getLogger("bridge")
 HEARTBEAT = 15.0  # seconds between two
 IDLE, BUSY, STAYS_BUSY = 1.0, 0.1, 5.0  # seconds between two questions, and for how long after a request
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, after the service has failed once and many times
+
+UNFIT = ProviderFailedError("the provider's answer cannot be relayed: its headers are too long, or no text.")
 
 
 @dataclasses.dataclass
@@ -115,7 +117,13 @@ class Agent:
         """One request from beginning to end. An error here must not end the agent."""
         try:
             request_id, request = unpack_request(raw)
-            self.bring(request_id, self.answer(request), time.monotonic() + request.limits.total)
+            until = time.monotonic() + request.limits.total
+            try:
+                self.bring(request_id, self.answer(request), until)
+            except UnfitError as error:
+                self.counts.add(failures=1)
+                log.warning("an answer cannot be relayed: %s", error)
+                self.bring(request_id, pack_problem(UNFIT), until)
         except FrameError as error:
             self.counts.add(requests=1, failures=1)
             log.warning("a request of the service is not understood: %s; is the agent too old?", error)
@@ -143,6 +151,8 @@ class Agent:
         while True:
             try:
                 return self.service.bring(request_id, raw)
+            except UnfitError:
+                raise
             except (GoneError, RevokedError) as error:
                 log.info("an answer came too late: %s", error)
                 return None

@@ -22,6 +22,10 @@ class RevokedError(ServiceError):
     """The service does not take the credential any more, and never will again."""
 
 
+class UnfitError(ServiceError):
+    """The service does not take this answer, and never will."""
+
+
 class GoneError(ServiceError):
     """Nobody waits for the answer any more."""
 
@@ -68,7 +72,7 @@ class Service:
             raise ServiceError(f"the service cannot be reached ({type(error).__name__}: {error})") from error
         if answer.status_code in (200, 204):
             return answer
-        kinds = {401: RevokedError, 404: GoneError}
+        kinds = {400: UnfitError, 401: RevokedError, 404: GoneError, 413: UnfitError}
         raise kinds.get(answer.status_code, ServiceError)(_said(answer))
 
 

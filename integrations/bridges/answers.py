@@ -55,7 +55,8 @@ def read_answer(raw: bytes) -> OutboundAnswer | ProblemError:
         raise MalformedBodyError("the answer has no status, or does not say whether it is whole")
     if not isinstance(headers, list) or not all(map(_is_header, headers)):
         raise MalformedBodyError("the headers of the answer are not pairs of texts")
-    return OutboundAnswer(status, httpx2.Headers([(name, value) for name, value in headers]), body, truncated)
+    pairs = [(name, value) for name, value in headers]
+    return OutboundAnswer(status, httpx2.Headers(pairs, encoding="utf-8"), body, truncated)
 
 
 def _is_header(pair: Any) -> bool:

@@ -24,6 +24,7 @@ LIVES = dt.timedelta(days=365)
 LONGEST = 4096
 _INFO = b"synqmgr bridge credential 1"
 _CLAIMS = jwt.JWTClaimsRegistry(
+    leeway=60,  # seconds that the clocks of servers may differ
     aud={"essential": True, "value": AUDIENCE},
     iss={"essential": True},
     sub={"essential": True},

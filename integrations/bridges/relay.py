@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
 
@@ -29,6 +29,7 @@ from integrations.bridges.models import Bridge, BridgeAgent, BridgeRequest
 MOST_WAITING = 16  # of one bridge
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.15  # seconds between looks at the row
 WAY_BACK = 0.5  # seconds of the time allowed that are kept for bringing the answer back
+DELETED = "the bridge was deleted while its agent was asked"
 _places = threading.BoundedSemaphore(settings.BRIDGE_WAITS)
 
 
@@ -89,15 +90,18 @@ class BridgeSender:
 def enqueue(*, bridge_id: str, request: OutboundRequest) -> BridgeRequest:
     """A new row for the bridge's agents to take, committed at once."""
     now = timezone.now()
-    with transaction.atomic(durable=True):
-        waiting = BridgeRequest.objects.filter(bridge_id=bridge_id, expires_at__gt=now).count()
-        if waiting >= MOST_WAITING:
-            raise BridgeBusyError(f"{waiting} requests wait for the agents of the bridge")
-        row: BridgeRequest = BridgeRequest.in_scope(
-            id=new_id(), bridge_id=bridge_id, expires_at=now + dt.timedelta(seconds=request.limits.total)
-        )
-        row.request = seal(place_of(row, "request"), pack_request(row.id, request))
-        row.save(force_insert=True)
+    row: BridgeRequest = BridgeRequest.in_scope(
+        id=new_id(), bridge_id=bridge_id, expires_at=now + dt.timedelta(seconds=request.limits.total)
+    )
+    row.request = seal(place_of(row, "request"), pack_request(row.id, request))
+    try:
+        with transaction.atomic(durable=True):
+            waiting = BridgeRequest.objects.filter(bridge_id=bridge_id, expires_at__gt=now).count()
+            if waiting >= MOST_WAITING:
+                raise BridgeBusyError(f"{waiting} requests wait for the agents of the bridge")
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise BridgeUnavailableError(DELETED) from None
     return row
 
 
@@ -109,7 +113,7 @@ def wait_for_answer(*, row: BridgeRequest, request: OutboundRequest) -> Outbound
         pause = min(pause * 1.3, LONGEST_PAUSE)
         found = BridgeRequest.objects.filter(id=row.id).values_list("agent_id", "answer").first()
         if found is None:
-            raise BridgeUnavailableError("the bridge was deleted while its agent was asked")
+            raise BridgeUnavailableError(DELETED)
         taken, answer = found
         if answer is not None:
             return _checked(read_answer(open_sealed(place_of(row, "answer"), bytes(answer))), request)
@@ -132,8 +136,9 @@ def take_request(*, bridge_id: str, agent_id: str) -> bytes | None:
     """The oldest request that waits for an agent of the bridge, for this agent alone; None when there is none."""
     now = timezone.now()
     waiting = BridgeRequest.objects.filter(bridge_id=bridge_id, agent_id=None, expires_at__gt=now)
-    for row in waiting.order_by("id")[:MOST_WAITING]:
-        if waiting.filter(id=row.id).update(agent_id=agent_id):  # else another agent was faster
+    for row_id in waiting.order_by("id").values_list("id", flat=True)[:MOST_WAITING]:
+        if waiting.filter(id=row_id).update(agent_id=agent_id):  # else another agent was faster
+            row = BridgeRequest.objects.get(id=row_id)
             request_id, request = unpack_request(open_sealed(place_of(row, "request"), bytes(row.request)))
             left = max(0.1, (row.expires_at - now).total_seconds() - WAY_BACK)
             limits = dataclasses.replace(request.limits, total=left)

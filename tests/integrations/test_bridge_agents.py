@@ -110,7 +110,7 @@ def test_credential__on_the_management_api__opens_nothing(agent: Agent) -> None:
 
 
 def test_credential__expired__opens_nothing(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "LIVES", dt.timedelta(seconds=-1))
+    monkeypatch.setattr(credentials, "LIVES", dt.timedelta(seconds=-61))
     bridge, credential = new_bridge(acme)
     assert refused(Agent(acme, bridge["id"], credential).take()) == (401, "bridge-credential")
 
@@ -216,11 +216,13 @@ def test_request__on_its_way__is_taken_once_and_answered_once(acme: Api, agent: 
     assert 0 < request.limits.total < REQUEST.limits.total
     assert another.take().status_code == 204
     assert refused(another.bring(row.id, answered()))[0] == 404
-    assert agent.bring(row.id, answered(201, b"done")).status_code == 204
+    headers = [["X-A", "1"], ["X-Name", "Zoë"]]
+    assert agent.bring(row.id, answered(201, b"done", headers=headers)).status_code == 204
     assert refused(agent.bring(row.id, answered(500)))[0] == 404
     with scoped(acme.scope):
         answer = wait_for_answer(row=row, request=REQUEST)
     assert (answer.status, answer.body, answer.headers["x-a"]) == (201, b"done", "1")
+    assert answer.headers["x-name"] == "Zoë"
 
 
 def test_request__in_the_database__holds_no_secret(acme: Api, agent: Agent) -> None:
