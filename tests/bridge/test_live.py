@@ -19,6 +19,7 @@ from tests.bridge.agents import AgentProcess, eventually, running
 from tests.catalog.provider_server import Answer, Asked, ProviderServer, serve
 from tests.client.published import Published, new_name
 from tests.client.test_real_provider import RIGHT, WRONG, answer, authorization, configured, doubts, inline
+from tests.core.outbound_servers import listen, reply
 from tests.server import Server, serving
 
 LOOPBACK = ("--allow", "127.0.0.0/8")
@@ -96,6 +97,7 @@ def test_integration__behind_a_bridge__is_verified_through_its_agent(site: Site,
         assert doubts(site.published.integrations.verify(site.account.id, integration=directly)) == ["outbound-refused"]
         assert agent.kill(signal.SIGTERM) == 0
     assert RIGHT[1] not in agent.log
+    assert site.credential.rpartition(".")[2] not in site.server.log + agent.log
 
 
 def test_status__of_a_running_agent__is_the_clients_model(site: Site, jira: ProviderServer) -> None:
@@ -177,6 +179,14 @@ def test_agent__of_another_account__gets_nothing(site: Site, server: Server, jir
         assert site.verify(jira.url) == ["bridge-unavailable"]
         assert site.verify(jira.url, selector=BridgeSelector_Labels(value=["lab"])) == ["bridge-unavailable"]
         assert theirs.verify(jira.url) == []
+
+
+def test_provider__answer_that_cannot_be_relayed__is_said_to_be_that(site: Site) -> None:
+    long = b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70_000 + b"\r\nContent-Length: 2\r\n\r\n{}"
+    with listen(reply(long)) as provider, site.agent(*LOOPBACK) as agent:
+        site.wait_for_agent(agent)
+        assert site.verify(f"http://127.0.0.1:{provider.port}") == ["provider-failed"]
+        assert "cannot be relayed" in agent.log
 
 
 def test_provider__slower_than_the_limit__is_a_timeout(site: Site) -> None:
