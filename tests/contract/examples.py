@@ -201,6 +201,16 @@ def integration_of_all(api: Api, at: Place) -> Example:
     return Example(shown=made.json()["result"]["integration"])
 
 
+def bridge(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("bridge"),
+        "fullname": "Example",
+        "description": "The hospital's network.",
+        "labels": ["site:north", "lab"],
+    }
+    return Example(body, {"account_id": parent_account(api, at)}, "bridge", statements=8)
+
+
 def sso(api: Api, at: Place) -> Example:
     config = {
         "type": "oidc",
@@ -229,6 +239,7 @@ def organization_webhook(api: Api, at: Place) -> Example:
 
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
+    "BridgeViewSet": bridge,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
     "IntegrationPointViewSet": integration_point,
