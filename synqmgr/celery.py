@@ -22,6 +22,8 @@ from django.conf import settings
 
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
+from core.ledger.chores import LOOK, prune_daily
+from core.ledger.services import database_now
 from core.ledger.worker import Heart, work_until_idle
 
 RING_EVERY = 2.0  # seconds; for what becomes due later, and for rings that were lost
@@ -38,7 +40,10 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     timezone="UTC",
-    beat_schedule={"look": {"task": "synqmgr.work", "schedule": RING_EVERY, "options": {"expires": RING_EVERY}}},
+    beat_schedule={
+        "look": {"task": "synqmgr.work", "schedule": RING_EVERY, "options": {"expires": RING_EVERY}},
+        "chores": {"task": "synqmgr.chores", "schedule": LOOK},
+    },
 )
 
 
@@ -54,6 +59,12 @@ def heart() -> Heart:
 def work() -> None:
     """Does what is due."""
     work_until_idle(heart())
+
+
+@app.task(name="synqmgr.chores", expires=60)  # type: ignore[untyped-decorator]
+def chores() -> None:
+    """Deletes what is too old, once a day."""
+    prune_daily(database_now())
 
 
 def ring() -> None:

@@ -17,6 +17,7 @@ from core.crypto.hashing import keyed_hash, same
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ConflictError, InvalidError, Parameter, ProblemError
 from core.idempotency.models import IdempotentRequest
+from core.retention import delete_in_batches
 from core.tenancy import unscoped
 
 HEADER = "Idempotency-Key"
@@ -109,8 +110,7 @@ def _take_over(row: IdempotentRequest, fingerprint: bytes, now: dt.datetime) -> 
 def prune_requests(*, before: dt.datetime) -> int:
     """Deletes keys used before a time, which must lie at least a day back."""
     with unscoped("keys end by their age, whosever they are"):
-        deleted, _ = IdempotentRequest.objects.filter(claimed_at__lt=before).delete()
-    return deleted
+        return delete_in_batches(IdempotentRequest.objects.filter(claimed_at__lt=before))
 
 
 def _place(row: Any) -> Place:

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from core.faults import reach
 from core.ledger.bell import ring
-from core.ledger.models import Run, RunState
+from core.ledger.models import Run, RunState, Worker
+from core.retention import delete_in_batches
 from core.tenancy import Scope, scoped, unscoped
 
 LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
@@ -153,5 +154,9 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
 def prune_runs(*, before: dt.datetime) -> int:
     """Deletes what ended before a time."""
     with unscoped(_EVERYBODYS):
-        deleted, _ = Run.objects.filter(finished_at__lt=before).delete()
-    return deleted
+        return delete_in_batches(Run.objects.filter(finished_at__lt=before))
+
+
+def prune_workers(*, before: dt.datetime) -> int:
+    """Deletes what workers that died left of themselves."""
+    return delete_in_batches(Worker.objects.filter(seen_at__lt=before))

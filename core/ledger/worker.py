@@ -21,6 +21,7 @@ from prometheus_client import Counter, Histogram
 
 from core.columns import new_id
 from core.faults import reach
+from core.ledger.chores import look_after_chores
 from core.ledger.models import Worker
 from core.ledger.services import (
     HEARTBEAT,
@@ -173,6 +174,7 @@ class WorkerLoop:
     def run(self) -> None:
         """Works until told to stop."""
         self.heart.start()
+        threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
             self.stopping.wait(self._look(pool))

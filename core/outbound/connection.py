@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Sequence
-from typing import Self
 
 import httpcore2
 
+from core.outbound.deadline import Deadline
 from core.outbound.metering import meter
 from core.outbound.networks import Address
 
 logging.getLogger("httpcore2").setLevel(logging.INFO)  # at DEBUG it prints the headers of answers
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Deadline:
-    """A moment on the monotonic clock that bounds a chain of waits, however each is cut up."""
-
-    ends: float
-
-    @classmethod
-    def after(cls, seconds: float) -> Self:
-        return cls(time.monotonic() + seconds)
-
-    def sooner(self, seconds: float) -> Deadline:
-        return Deadline(min(self.ends, time.monotonic() + seconds))
-
-    def remaining(self) -> float:
-        left = self.ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 class Stream(httpcore2.NetworkStream):

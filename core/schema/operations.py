@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.drainage import warn
 from drf_spectacular.plumbing import ResolvedComponent
 
+from core.kinds import ProblemSerializer
 from core.patch import MAX_OPERATIONS
 from core.schema import parameters, problems, wording
 from core.schema.declarations import Operation
@@ -80,7 +81,7 @@ class ResourceSchema(MemberSchema):
         if operation.shape == "get" and operation.has_tag:
             answers["304"] = self.answer("The object is still the one that `If-None-Match` names.", "ETag")
         body = self._get_request_body() is not None
-        problem = self.component(problems.ProblemSerializer, "response")
+        problem = self.component(ProblemSerializer, "response")
         for status in problems.statuses_of(operation, body=body, secured=bool(self.get_auth())):
             component = problems.answer(status, problem)
             answers[str(status)] = self.define(problems.answer_name(status), component, ResolvedComponent.RESPONSE)

@@ -145,12 +145,14 @@ def _in_order() -> Iterator[AuditEvent]:
         last = batch[-1].sequence
 
 
-def prune_events(*, before: dt.datetime) -> int:
-    """Deletes the oldest events of the organization in scope, and notes where its chain starts from now on."""
+def prune_events(*, before: dt.datetime, most: int = 10_000) -> int:
+    """Deletes the oldest events of the organization in scope, at most so many, and notes where its chain starts now."""
     with transaction.atomic():
         end, _ = _lock_chain(current_scope().organization_id)
         kept = AuditEvent.objects.unnarrowed().filter(created_at__gte=before).order_by("sequence").first()
-        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=kept.sequence if kept else end + 1)
+        pruned = AuditChain.objects.unnarrowed().get().pruned_sequence
+        until = min(kept.sequence if kept else end + 1, pruned + most + 1)
+        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=until)
         last = old.order_by("-sequence").first()
         if last is None:
             return 0

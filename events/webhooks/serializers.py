@@ -14,7 +14,7 @@ from core.columns import new_id
 from core.fields import BooleanField, EnumField, InstantField, IntegerField, ListField, SecretField, StringField
 from core.names import assign_name
 from core.outbound import OutboundRefusedError
-from core.outbound.connection import Deadline
+from core.outbound.deadline import Deadline
 from core.outbound.destination import find_addresses, parse_url
 from core.outbound.networks import parse_networks
 from core.references import Owner

@@ -21,7 +21,8 @@ from core.columns import format_instant, is_id
 from core.filters import apply_filters
 from core.listing import Cursor, ListRequest
 from core.reading import Page, missing
-from core.tenancy import condition, current_scope
+from core.retention import delete_in_batches
+from core.tenancy import condition, current_scope, unscoped
 from identity.suborganizations.models import SubOrganization
 from integrations.billing.models import Usage, UsageBelow
 from integrations.billing.months import end_of, month_of, months_until
@@ -168,7 +169,7 @@ def _add(tar: tarfile.TarFile, name: str, content: Any, now: dt.datetime) -> Non
     tar.addfile(entry, content)
 
 
-def prune_usage(before: dt.datetime) -> int:
+def prune_usage(*, before: dt.datetime) -> int:
     """Deletes the usage of months that ended before a time. Reports need the last twelve and the current one."""
-    deleted: int = Usage.objects.filter(month__lt=month_of(before)).delete()[0]
-    return deleted
+    with unscoped("usage ends by its age, whosever it is"):
+        return delete_in_batches(Usage.objects.filter(month__lt=month_of(before)))

@@ -18,6 +18,8 @@ from core.columns import InstantColumn
 from core.counters import count_in
 from core.errors import InternalError, ProblemError
 from core.outbound import Cost, metered
+from core.retention import delete_in_batches
+from core.tenancy import TenantModel, unscoped
 from integrations.billing.models import Usage
 from integrations.models import Integration
 from integrations.status.models import LONGEST_ERROR, Health, Status, StatusEvent, StatusHour
@@ -188,19 +190,16 @@ def hours_of_day(integration_id: str | None = None) -> dict[str, Any]:
     return {"start_time": start, "end_time": end, "interval": "1h", "series": series}
 
 
-def prune_events(before: dt.datetime) -> int:
-    """Deletes the events before a time, of the organization in scope or, unscoped, of all. Gives their number."""
-    return _prune(StatusEvent.objects.filter(created_at__lt=before))
+def prune_events(*, before: dt.datetime) -> int:
+    """Deletes the events before a time. Gives their number."""
+    return _prune(StatusEvent, created_at__lt=before)
 
 
-def prune_hours(before: dt.datetime) -> int:
+def prune_hours(*, before: dt.datetime) -> int:
     """Deletes the hours that began before a time. Series need the last 24."""
-    return _prune(StatusHour.objects.filter(hour__lt=before))
+    return _prune(StatusHour, hour__lt=before)
 
 
-def _prune(rows: models.QuerySet[Any]) -> int:
-    """In batches, so that nobody waits long for the lock of SQLite."""
-    deleted = 0
-    while batch := list(rows.order_by("pk").values_list("pk", flat=True)[:_BATCH]):
-        deleted += rows.model._base_manager.filter(pk__in=batch).delete()[0]
-    return deleted
+def _prune(model: type[TenantModel], **old: dt.datetime) -> int:
+    with unscoped("events and hours end by their age, whosever they are"):
+        return delete_in_batches(model.objects.filter(**old))

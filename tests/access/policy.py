@@ -250,6 +250,8 @@ OPEN_TO_ALL = (
 
 ROTATE = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate"
 RESET = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset"
+END = "DELETE /v1/tokens/{refresh_token_id}"
+END_SECONDARY = f"{END}/secondary"
 OWN_ACCOUNT = "POST /v1/tokens/synqly-integrations"
 DELIVERIES = "GET /v1/organization/webhooks/{webhook_id}/deliveries"
 EXCEPTIONS = {
@@ -261,10 +263,11 @@ EXCEPTIONS = {
     ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
     ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
     # The token is seen, but it will be good for its account even when that has lost the label or environment.
-    ("narrowed to a label", ROTATE, INSIDE): FORBIDDEN,
-    ("narrowed to a label", RESET, INSIDE): FORBIDDEN,
-    ("narrowed to an environment", ROTATE, INSIDE): FORBIDDEN,
-    ("narrowed to an environment", RESET, INSIDE): FORBIDDEN,
+    **{
+        (f"narrowed to {part}", operation, INSIDE): FORBIDDEN
+        for part in ("a label", "an environment")
+        for operation in (ROTATE, RESET, END, END_SECONDARY)
+    },
     # The organization's own account is none of these.
     ("narrowed to an account", OWN_ACCOUNT, INSIDE): FORBIDDEN,
     ("narrowed to a label", OWN_ACCOUNT, INSIDE): FORBIDDEN,

@@ -1,4 +1,4 @@
-"""`python -m tests.faults [SECONDS]`: longer storms, with the figures for docs/reliability.md."""
+"""`python -m tests.faults [KILLS]`: longer storms, with the figures for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(seconds: float) -> None:
+def main(kills: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ.pop("DATABASE_URL", None)
-        tell(row("SQLite", run_storm(Path(folder), seconds, seed=11)))
+        tell(row("SQLite", run_storm(Path(folder), kills, seed=11)))
     with tempfile.TemporaryDirectory() as folder, cluster() as own:
         if own is not None:
             os.environ["DATABASE_URL"] = own.url
-            tell(row("PostgreSQL", run_storm(Path(folder), seconds, seed=12, database=own)))
+            tell(row("PostgreSQL", run_storm(Path(folder), kills, seed=12, database=own)))
 
 
-main(float(sys.argv[1]) if len(sys.argv) > 1 else 120.0)
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)

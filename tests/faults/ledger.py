@@ -39,19 +39,20 @@ class Ledger:
 
 @dataclasses.dataclass
 class Receiver:
-    """An HTTP server that takes deliveries, and refuses each seventh so that some are tried again."""
+    """An HTTP server that takes deliveries, and refuses each seventh the first time, so that it is tried again."""
 
     ledger: Ledger
 
     def __post_init__(self) -> None:
         receiver = self
-        self.count = 0
+        self.seen: dict[str, int] = {}  # webhook-id -> its number
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver.count += 1
-                status = 500 if receiver.count % 7 == 0 else 200
+                is_new = self.headers["webhook-id"] not in receiver.seen
+                number = receiver.seen.setdefault(self.headers["webhook-id"], len(receiver.seen) + 1)
+                status = 500 if is_new and number % 7 == 0 else 200
                 if status == 200:
                     receiver.ledger.receive(self.headers["webhook-id"], body["account"]["id"])
                 self.send_response(status)

@@ -90,14 +90,16 @@ class Storm:
 
     def killer(self, randomly: random.Random) -> None:
         """Kills something every now and then."""
-        while not self.over.wait(randomly.uniform(0.3, 1.2)):
-            kind = randomly.choice(["point"] * 4 + ["worker", "web", "server"] + ["database"] * bool(self.database))
-            if kind == "point":
-                point = randomly.choice(POINTS)
-                (self.points / point).touch()
-                self.over.wait(1)
-                if not (self.points / point).exists():
-                    self.count(point)
+        kinds = [*POINTS, *POINTS, "worker", "worker", "web", "web", "server", *["database"] * bool(self.database)]
+        while not self.over.wait(randomly.uniform(0.2, 0.8)):
+            kind = randomly.choice(kinds)
+            if kind in POINTS:
+                (self.points / kind).touch()
+                until = time.monotonic() + 3
+                while (self.points / kind).exists() and time.monotonic() < until:
+                    self.over.wait(0.05)
+                if not (self.points / kind).exists():
+                    self.count(kind)
             elif kind == "server":
                 with self.lock:
                     self.server.kill()
@@ -139,8 +141,8 @@ class Storm:
             self.keeper.terminate()
             self.keeper.wait(60)
 
-    def rage(self, seconds: float, seed: int) -> Report:
-        """Everything at once, then time to settle, then the count."""
+    def rage(self, kills: int, seed: int) -> Report:
+        """Everything at once until so many were killed, then time to settle, then the count."""
         self.server.stop()
         self.server.start()
         self.subscribe()
@@ -151,7 +153,9 @@ class Storm:
             others.append(threading.Thread(target=self.keep_serving))
             for thread in (*threads, *others):
                 thread.start()
-            time.sleep(seconds)
+            until = time.monotonic() + 30 + 5 * kills
+            while sum(self.kills.values()) < kills and time.monotonic() < until:
+                time.sleep(0.1)
             self.over.set()
             others[0].join()
             for point in POINTS:
@@ -222,7 +226,7 @@ class Storm:
         return counted + broken
 
 
-def run_storm(folder: Path, seconds: float, seed: int, database: Any = None) -> Report:
+def run_storm(folder: Path, kills: int, seed: int, database: Any = None) -> Report:
     """A storm on the database that DATABASE_URL names, SQLite if none."""
     with serving(folder, WORKERS="2") as server:
-        return Storm(server, folder, database).rage(seconds, seed)
+        return Storm(server, folder, database).rage(kills, seed)

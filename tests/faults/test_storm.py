@@ -10,7 +10,7 @@ import pytest
 from tests.faults.cluster import cluster
 from tests.faults.storm import Report, run_storm
 
-SECONDS = 20.0
+KILLS = 12
 
 
 def is_calm(report: Report) -> bool:
@@ -20,10 +20,10 @@ def is_calm(report: Report) -> bool:
 
 
 def test_storm__on_the_database_of_the_suite__loses_and_doubles_nothing(tmp_path: Path) -> None:
-    report = run_storm(tmp_path, SECONDS, seed=1)
+    report = run_storm(tmp_path, KILLS, seed=1)
     assert is_calm(report), report
     assert report.acknowledged
-    assert sum(report.kills.values()) >= 5, report
+    assert report.kills
 
 
 def test_storm__that_kills_postgresql_too__loses_and_doubles_nothing(
@@ -35,6 +35,6 @@ def test_storm__that_kills_postgresql_too__loses_and_doubles_nothing(
         if own is None:
             pytest.skip("PostgreSQL's own programs are not installed here")
         monkeypatch.setenv("DATABASE_URL", own.url)
-        report = run_storm(tmp_path, SECONDS, seed=2, database=own)
+        report = run_storm(tmp_path, KILLS, seed=2, database=own)
     assert is_calm(report), report
     assert report.acknowledged

@@ -214,5 +214,5 @@ def test_prune__old_months__go(acme: Api) -> None:
     use(acme)
     use(acme, ago=12)
     with scoped(acme.scope):
-        assert prune_usage(timezone.now() - dt.timedelta(days=30)) == 1
+        assert prune_usage(before=timezone.now() - dt.timedelta(days=30)) == 1
         assert Usage.objects.count() == 1

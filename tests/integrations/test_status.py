@@ -260,9 +260,11 @@ def test_prune__old_rows__go_and_young_ones_stay(acme: Api, made: dict[str, Any]
     with scoped(acme.scope):
         now = timezone.now()
         assert (
-            prune_events(now - dt.timedelta(minutes=1)) == prune_hours(start_of_hour(now) - dt.timedelta(days=1)) == 0
+            prune_events(before=now - dt.timedelta(minutes=1))
+            == prune_hours(before=start_of_hour(now) - dt.timedelta(days=1))
+            == 0
         )
-        assert prune_events(now + dt.timedelta(minutes=1)) == 1
-        assert prune_hours(now + dt.timedelta(hours=1)) == 1
+        assert prune_events(before=now + dt.timedelta(minutes=1)) == 1
+        assert prune_hours(before=now + dt.timedelta(hours=1)) == 1
         assert not StatusEvent.objects.exists()
         assert not StatusHour.objects.exists()
