@@ -51,6 +51,3 @@ class OrganizationWebhook(Resource):
     class Meta:
         constraints = [named_once("webhook")]
         indexes = sorted_by("webhook", "fullname", "created_at", "updated_at", "id")
-
-    def wants(self, event: str) -> bool:
-        return event in self.filters or WebhookFilter.ALL in self.filters
