@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import Account
 from accounts.serializers import AccountSerializer, label_pattern
-from catalog.registry import get_provider
+from catalog.registry import get_provider, list_providers
 from core.columns import is_id
 from core.durations import DurationField
 from core.fields import (
@@ -91,6 +91,11 @@ class ProviderConfigField(JsonObjectField):
     """The configuration of a provider: one of the catalog's, by `type`."""
 
     secret = True  # it may hold credentials: problems never show its values
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What `type` may say."""
+        return tuple(provider.id for provider in list_providers())
 
 
 @extend_schema_field({"type": "string"})
