@@ -7,6 +7,8 @@ import functools
 from collections.abc import Iterable
 
 from django.apps import apps
+from django.db import router
+from django.db.models.deletion import Collector
 
 from core.columns import is_id
 from core.models import Resource
@@ -68,3 +70,8 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
         if len(found) == 1:
             return Owner(resource_type, found[0][0], found[0][1] if account else None)
     return None
+
+
+def refuse_while_used(instance: Resource) -> None:
+    """Raises what deleting the object would raise when others use it."""
+    Collector(using=router.db_for_write(type(instance))).collect([instance])

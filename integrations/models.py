@@ -8,13 +8,14 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Account
+from catalog.models import Mapping
 from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
 from integrations.points.models import IntegrationPoint
 
-__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint"]
+__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint", "MappingUse"]
 
 
 class Integration(Resource):
@@ -72,3 +73,29 @@ class IntegrationCredential(TenantModel):
     @property
     def holder_id(self) -> str:
         return str(self.integration_id)
+
+
+class MappingUse(TenantModel):
+    """A mapping that an integration or a point names in its chains: it can be neither deleted nor renamed meanwhile."""
+
+    organization = models.ForeignKey(settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", editable=False)
+    mapping = models.ForeignKey(Mapping, models.RESTRICT, related_name="+")
+    integration = models.ForeignKey(Integration, models.CASCADE, null=True, related_name="+")
+    point = models.ForeignKey(IntegrationPoint, models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "mapping"], name="mapping_once_of_integration"),
+            models.UniqueConstraint(fields=["point", "mapping"], name="mapping_once_of_point"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_type} {self.holder_id} uses {self.mapping_id}"
+
+    @property
+    def resource_type(self) -> str:
+        return "integration" if self.integration_id else "integration_point"
+
+    @property
+    def holder_id(self) -> str:
+        return str(self.integration_id or self.point_id)

@@ -27,7 +27,7 @@ from core.unions import UnionField
 from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from integrations.drafts import Draft, draft_integration
-from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
+from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer, note_mappings
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
 from integrations.points.serializers import IntegrationPointSerializer
@@ -181,6 +181,7 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["webhook_config"] = instance.webhook_config
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
+        note_mappings(chains=integration.mappings, integration=integration)
         return integration
 
 

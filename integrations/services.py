@@ -19,7 +19,7 @@ from identity.tokens.models import Surface, TokenOwnerType, TokenType
 from identity.tokens.services import IssuedToken, TokenSpec, delete_tokens_of, issue_token
 from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft
-from integrations.mappings import additional_for, chains_for
+from integrations.mappings import additional_for, chains_for, note_mappings
 from integrations.models import Integration, IntegrationCredential
 from integrations.schedules import raise_frequencies
 
@@ -64,6 +64,8 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     integration.refresh_token_id = issued.token.id
     integration.save(force_insert=True)
     link_credentials(integration=integration, draft=draft, created=created)
+    if integration.mappings:
+        note_mappings(chains=integration.mappings, integration=integration)
     return Outcome(integration, draft, created, keys, notes, token=issued)
 
 

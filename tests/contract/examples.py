@@ -166,6 +166,16 @@ def parent_credential(api: Api, at: Place = HERE) -> str:
     return parent(api, f"/v1/credentials/{parent_account(api, at)}", body)
 
 
+def parent_mapping(api: Api, at: Place = HERE) -> str:
+    return parent(api, "/v1/mappings", {"name": "parent", "data": "key: id"}, "mapping")
+
+
+def mapping(api: Api, at: Place) -> Example:
+    body = {"name": new_name("mapping"), "fullname": "Example", "data": "severity: $uppercase(priority)\n"}
+    bodies = {"apply": {"mappings": [parent_mapping(api)], "data": {"id": 1}}}
+    return Example(body, result="mapping", bodies=bodies)
+
+
 def point_body(name: str, at: Place) -> dict[str, Any]:
     return {"name": name, "connector": at.connector, "environments": {"test": ["*"], "prod": ["*"]}}
 
@@ -221,6 +231,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "CredentialViewSet": credential,
     "IntegrationPointViewSet": integration_point,
     "IntegrationViewSet": integration,
+    "MappingViewSet": mapping,
     "MemberViewSet": member,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
