@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Account
-from catalog.models import Mapping
+from catalog.models import Custom, Mapping
 from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
@@ -33,6 +33,7 @@ class Integration(Resource):
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", editable=False)
     integration_point = models.ForeignKey(IntegrationPoint, models.RESTRICT, null=True, related_name="+")
+    custom = models.ForeignKey(Custom, models.RESTRICT, null=True, related_name="+")  # what its configuration names
     refresh_token_id = IdColumn()
     category = TextColumn(max_length=64)
     provider_type = TextColumn(max_length=128)

@@ -54,6 +54,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
         id=new_id(),
         account=draft.account,
         integration_point=point,
+        custom=draft.custom,
         category=draft.provider.connector_id,
         provider_type=draft.provider.id,
         **attrs,
@@ -71,6 +72,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
 
 def change_integration(*, integration: Integration, draft: Draft, webhooks: dict[str, Any] | None) -> Outcome:
     """Puts a draft into an integration that is being changed; `save` is the caller's."""
+    integration.custom = draft.custom
     notes = raise_frequencies(integration.scheduled_operations or [])
     before = (integration.provider_config, open_values(integration=integration))
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)

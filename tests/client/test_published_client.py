@@ -32,6 +32,7 @@ BEYOND_THE_CONTRACT = {
     "POST /v1/auth/second_factor/confirm",
     "POST /v1/auth/second_factor/remove",
     "GET /v1/mappings/{mapping_id}/versions",
+    "GET /v1/customs/schema",
 }
 
 

@@ -13,6 +13,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from tests.api import Api
 
 _number = itertools.count(1)
@@ -176,6 +178,17 @@ def mapping(api: Api, at: Place) -> Example:
     return Example(body, result="mapping", bodies=bodies)
 
 
+def custom(api: Api, at: Place) -> Example:
+    definition = {
+        "name": "Help desk",
+        "base_url": "https://helpdesk.example/api",
+        "auth": {"token": {"scheme": "bearer"}},
+        "operations": {"list_tickets": {"path": "/tickets"}},
+    }
+    body = {"name": new_name("custom"), "fullname": "Example", "data": orjson.dumps(definition).decode()}
+    return Example(body, result="custom")
+
+
 def point_body(name: str, at: Place) -> dict[str, Any]:
     return {"name": name, "connector": at.connector, "environments": {"test": ["*"], "prod": ["*"]}}
 
@@ -229,6 +242,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
+    "CustomViewSet": custom,
     "IntegrationPointViewSet": integration_point,
     "IntegrationViewSet": integration,
     "MappingViewSet": mapping,
