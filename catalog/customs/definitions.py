@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from catalog.validation import ConfigError, find_errors
+from catalog.validation import MAX_ERRORS, ConfigError, find_errors
 from core.documents import DocumentError, read_yaml
 from core.errors import ProblemError
 from core.outbound.client import HEADER_NAME, OWN_HEADERS
@@ -55,8 +56,12 @@ def read_definition(text: str) -> tuple[dict[str, Any], list[ConfigError]]:
     definition = read_yaml(text)
     if not isinstance(definition, dict):
         raise DocumentError("the document must be an object: a definition of a provider")
-    errors = list(_misnamed(definition)) or find_errors(_validator(), read_schema(), definition)
-    return definition, errors or list(_find_flaws(definition))
+    errors = _first(_misnamed(definition)) or find_errors(_validator(), read_schema(), definition)
+    return definition, errors or _first(_find_flaws(definition))
+
+
+def _first(errors: Iterator[ConfigError]) -> list[ConfigError]:
+    return list(itertools.islice(errors, MAX_ERRORS))
 
 
 def endpoints_of(definition: Definition) -> dict[str, Any]:
