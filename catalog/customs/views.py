@@ -43,7 +43,7 @@ class CustomViewSet(ResourceViewSet):
         "create": CreateCustomResponseSerializer,
         "show_schema": {"application/json": {"type": "object", "additionalProperties": {}}},
     }
-    examples = {"create": {"fullname": "Help desk", "data": EXAMPLE}}
+    examples = {"create": {"name": "help-desk", "fullname": "Help desk", "data": EXAMPLE}}
     queries: ClassVar[dict[str, Any]] = {"show_schema": {}}
 
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:

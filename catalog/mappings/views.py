@@ -56,7 +56,7 @@ class MappingViewSet(ResourceViewSet):
         "list_versions": {},
     }
     examples = {
-        "create": {"fullname": "Tickets", "data": EXAMPLE},
+        "create": {"name": "tickets", "fullname": "Tickets", "data": EXAMPLE},
         "apply": {"mappings": ["tickets", "titles:3"], "data": {"key": "A-1", "summary": "Leak", "priority": "high"}},
     }
 

@@ -343,7 +343,7 @@ def test_page__cursor_that_is_no_number__is_refused(cursor: str) -> None:
 # --- limits --------------------------------------------------------------------------------------
 
 
-def test_call__beyond_the_rate_limit__is_not_sent() -> None:
+def test_call__beyond_the_rate_limit__is_not_sent(db: None) -> None:
     way = always({})
     definition = changed(rate_limit={"requests": 2, "seconds": 60})
     definition["operations"]["own"] = {"path": "/own", "rate_limit": {"requests": 1, "seconds": 60}}
