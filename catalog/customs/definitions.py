@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+from catalog.members import without_nulls
 from catalog.validation import MAX_ERRORS, ConfigError, find_errors
 from core.documents import DocumentError, read_yaml
 from core.errors import ProblemError
@@ -57,7 +58,19 @@ def read_definition(text: str) -> tuple[dict[str, Any], list[ConfigError]]:
     if not isinstance(definition, dict):
         raise DocumentError("the document must be an object: a definition of a provider")
     errors = _first(_misnamed(definition)) or find_errors(_validator(), read_schema(), definition)
-    return definition, errors or _first(_find_flaws(definition))
+    if errors:
+        return definition, errors
+    present = _present(definition)
+    return present, _first(_find_flaws(present))
+
+
+def _present(definition: Definition) -> dict[str, Any]:
+    """A definition without nulls, which count as absent, but in bodies: there they are sent."""
+    present: dict[str, Any] = without_nulls(definition)
+    for name, operation in present["operations"].items():
+        if "body" in operation:
+            operation["body"] = definition["operations"][name]["body"]
+    return present
 
 
 def _first(errors: Iterator[ConfigError]) -> list[ConfigError]:
@@ -67,7 +80,7 @@ def _first(errors: Iterator[ConfigError]) -> list[ConfigError]:
 def endpoints_of(definition: Definition) -> dict[str, Any]:
     """The endpoints of a definition by name, the one at the top included."""
     top = {name: definition[name] for name in ("base_url", "auth") if name in definition}
-    return ({DEFAULT: top} if top else {}) | dict(definition.get("endpoints") or {})
+    return {**({DEFAULT: top} if top else {}), **definition.get("endpoints", {})}
 
 
 def _misnamed(definition: Definition) -> Iterator[ConfigError]:
@@ -80,7 +93,7 @@ def _misnamed(definition: Definition) -> Iterator[ConfigError]:
 
 def _find_flaws(definition: Definition) -> Iterator[ConfigError]:
     """What a definition that follows the schema may still get wrong."""
-    if DEFAULT in (definition.get("endpoints") or {}):
+    if DEFAULT in definition.get("endpoints", {}):
         yield ConfigError("/endpoints/default", "is the name of the endpoint that `base_url` and `auth` describe")
     endpoints = endpoints_of(definition)
     if not endpoints:
@@ -164,7 +177,7 @@ def _placeholder_flaws(
 ) -> Iterator[ConfigError]:
     for found in PLACEHOLDER.finditer(text):
         root, name = found["root"], found["name"]
-        if root == "tags" and name not in (definition.get("tags") or {}):
+        if root == "tags" and name not in definition.get("tags", {}):
             yield ConfigError(at, f"holds {{tags.{name}}}, and there is no such tag in `tags`")
         elif root == "input" and (not inputs or _NAME.match(name) is None):
             yield ConfigError(at, f"holds {{input.{name}}}, which {'is no name' if inputs else 'only operations have'}")

@@ -58,7 +58,7 @@ def _build_schema(generic: Provider, definition: Definition, custom_id: str) -> 
     endpoint = properties["endpoints"].pop("additionalProperties")
     endpoints = {name: _narrowed(endpoint, each["auth"]) for name, each in endpoints_of(definition).items()}
     tag = properties["tags"].pop("additionalProperties") | {"minLength": 1}
-    tags = {name: {**tag, "title": name, "description": text} for name, text in (definition.get("tags") or {}).items()}
+    tags = {name: {**tag, "title": name, "description": text} for name, text in definition.get("tags", {}).items()}
     properties["custom_id"] = {"const": custom_id, **{k: properties["custom_id"][k] for k in ("title", "description")}}
     for member, known in (("endpoints", endpoints), ("tags", tags)):
         closed = {"properties": known, "required": list(known), "additionalProperties": False}

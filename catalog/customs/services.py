@@ -50,6 +50,6 @@ def change_definition(*, custom: Custom, definition: Definition) -> None:
 def fits(old: Definition, new: Definition) -> bool:
     """Whether every configuration of one definition is one of the other."""
     before, after = endpoints_of(old), endpoints_of(new)
-    if before.keys() != after.keys() or set(old.get("tags") or ()) != set(new.get("tags") or ()):
+    if before.keys() != after.keys() or old.get("tags", {}).keys() != new.get("tags", {}).keys():
         return False
     return all(before[name]["auth"].keys() <= after[name]["auth"].keys() for name in before)

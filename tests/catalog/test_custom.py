@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from catalog.customs import services
+from catalog.customs.models import Custom
 from catalog.customs.views import EXAMPLE
+from core.tenancy import scoped
 from tests.api import Api
 from tests.catalog.definitions import DEFINITION, changed, make_custom, text_of, with_operation
 from tests.contract.problems import assert_problem
@@ -123,6 +125,24 @@ def test_custom__definition_that_is_wrong__is_refused_by_place(
 def test_custom__document_that_is_none__is_refused(acme: Api, data: str, said: str) -> None:
     problem = assert_problem(acme.post("/v1/customs", {"data": data}), 400, at="/data")
     assert said in str([problem["message"], *(cause["message"] for cause in problem.get("cause", ()))])
+
+
+def test_custom__nulls__count_as_absent_but_in_bodies(acme: Api) -> None:
+    nothing = dict.fromkeys(("query", "headers", "pagination", "expect", "endpoint", "response", "rate_limit"))
+    operation = {"path": "/", "method": "POST", "body": {"a": None, "b": [None]}, **nothing}
+    definition = changed(operations={"call": operation, "other": {"path": "/", "body": None, "method": None}})
+    definition |= {"check": None, "rate_limit": None, "endpoints": None, "vendor": None}
+    custom = make_custom(acme, definition)
+    with scoped(acme.scope):
+        kept = Custom.objects.get(id=custom["id"]).definition
+    assert kept["operations"] == {
+        "call": {"path": "/", "method": "POST", "body": {"a": None, "b": [None]}},
+        "other": {"path": "/"},
+    }
+    assert "check" not in kept
+    assert ok(acme.get("/v1/capabilities/providers/desk"))["vendor"] == "Your organization"
+    without = {"name": "x", "operations": {"a": None}}
+    assert_problem(acme.post("/v1/customs", {"data": text_of(without)}), 400, at="/data")
 
 
 def test_custom__many_errors__are_bounded(acme: Api) -> None:
