@@ -12,11 +12,11 @@ import orjson
 from catalog.customs.definitions import DEFAULT, Definition, endpoints_of
 from catalog.customs.paging import find_next, look_up, page_query, resolved
 from catalog.customs.providers import as_text, build_base, build_schemes, credential_at, expected, localized
-from catalog.errors import CredentialRejectedError, UnexpectedAnswerError
+from catalog.errors import CredentialRejectedError, ProviderBusyError, UnexpectedAnswerError
 from catalog.signin import Caller, SignIn, sign_in
 from catalog.templates import PLACEHOLDER, Context, UnfillableError, choose, fill, fill_path, read_host
 from catalog.verify import Secrets
-from core.errors import InvalidError, MalformedBodyError, NotFoundError, ProblemError
+from core.errors import InvalidError, MalformedBodyError, NotFoundError
 from core.limits.limiter import limiter
 from core.limits.policies import Policy
 from core.outbound import Limits, OutboundAnswer, OutboundRequest, send
@@ -27,17 +27,6 @@ MOST_PAGES = 100
 LIMITS = Limits()
 LONGEST_WAIT = 3600  # seconds that a provider may ask us to stay away
 Send = Callable[[OutboundRequest], OutboundAnswer]
-
-
-class ProviderBusyError(ProblemError):
-    """The provider takes no more requests for now: it said so, or its definition's rate limit is used up.
-
-    `Retry-After` says when to try again.
-    """
-
-    status = 429
-    slug = "provider-busy"
-    remedy = "Wait for as many seconds as `Retry-After` says."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,13 +75,17 @@ def call_operation(
 
 
 def each_page(
-    *, connection: Connection, operation: str, arguments: Mapping[str, Any] | None = None, most: int = MOST_PAGES
-) -> Iterator[Any]:
-    """The result of every page in turn, of at most so many. Pages that lead nowhere new are an error."""
-    cursor: str | None = None
+    *,
+    connection: Connection,
+    operation: str,
+    arguments: Mapping[str, Any] | None = None,
+    cursor: str | None = None,
+    most: int = MOST_PAGES,
+) -> Iterator[Page]:
+    """Every page in turn, of at most so many: a last one with a `next` is not the end of what there is."""
     for _ in range(most):
         page = call_operation(connection=connection, operation=operation, arguments=arguments, cursor=cursor)
-        yield page.result
+        yield page
         if page.next is None:
             return
         if page.next == cursor:
@@ -122,9 +115,9 @@ class _Call:
         self.caller = Caller(self.provider, connection.limits, host, connection.send)
 
     def page(self, cursor: str | None) -> Page:
-        self.take_permit()
         paging = self.operation.get("pagination", {})
         url, query = self.address(cursor, paging)
+        self.take_permit()
         answer = self.asked(url, query)
         body = self.read(answer)
         result = self.result_of(body)

@@ -18,7 +18,7 @@ from core.errors import InvalidError, UnavailableError
 
 log = structlog.get_logger("synqmgr.mappings")
 SCRIPT = Path(__file__).with_name("evaluator.py")
-WAIT = 5.0  # seconds; the evaluator itself stops an expression after half a second of processor time
+WAIT = 10.0  # seconds on a busy machine; the evaluator itself stops an expression after half a second of processor time
 LONGEST_ANSWER = 256 * 1024  # as a request's body: the output of one chain is the input of others
 MOST_IDLE = 4
 

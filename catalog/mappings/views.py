@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from catalog.mappings.evaluation import MappingFailedError
 from catalog.mappings.models import Mapping, MappingVersion
 from catalog.mappings.serializers import (
     ApplyMappingRequestBodySerializer,
@@ -55,6 +56,7 @@ class MappingViewSet(ResourceViewSet):
         },
         "list_versions": {},
     }
+    raises = {"apply": (MappingFailedError,)}
     examples = {
         "create": {"name": "tickets", "fullname": "Tickets", "data": EXAMPLE},
         "apply": {"mappings": ["tickets", "titles:3"], "data": {"key": "A-1", "summary": "Leak", "priority": "high"}},

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from pytest_django.fixtures import Settings
 
-from catalog.customs.calls import Connection, Page, ProviderBusyError, call_operation, each_page
-from catalog.errors import CredentialRejectedError, UnexpectedAnswerError
+from catalog.customs.calls import Connection, Page, call_operation, each_page
+from catalog.errors import CredentialRejectedError, ProviderBusyError, UnexpectedAnswerError
 from core.columns import new_id
 from core.errors import InvalidError, NotFoundError, ProblemError, ProviderFailedError
 from core.limits.limiter import limiter
@@ -245,7 +245,7 @@ ITEMS = [["a", "b"], ["c", "d"], ["e"]]
 def pages_by(style: dict[str, Any], script: Script, response: str = "/items") -> tuple[list[Any], list[str]]:
     way = Way(script)
     definition = with_operation(pagination=style, response=response, query={"q": "x"})
-    found = list(each_page(connection=connect(definition, way), operation="call"))
+    found = [page.result for page in each_page(connection=connect(definition, way), operation="call")]
     return found, [sent.url.removeprefix(f"{URL}/call?") for sent in way.sent]
 
 
@@ -315,7 +315,7 @@ def test_pages__next_address_elsewhere__gets_no_credential(following: str) -> No
     way = always({"items": [1], "next": following})
     definition = with_operation(pagination={"style": "url", "at": "/next"}, response="/items")
     pages = each_page(connection=connect(definition, way), operation="call")
-    assert next(pages) == [1]
+    assert next(pages).result == [1]
     with pytest.raises((UnexpectedAnswerError, OutboundRefusedError)):
         next(pages)
     assert len(way.sent) == 1
@@ -330,7 +330,8 @@ def test_pages__that_lead_to_themselves_or_nowhere__end() -> None:
         with pytest.raises(UnexpectedAnswerError):
             call(always({"items": [], "next": wrong}), definition)
     endless = connect(with_operation(pagination={"style": "page", "parameter": "p"}), always([1]))
-    assert len(list(each_page(connection=endless, operation="call", most=7))) == 7
+    pages = list(each_page(connection=endless, operation="call", cursor="3", most=7))
+    assert (len(pages), pages[-1].next) == (7, "10")
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "\u0661", "9" * 13])

@@ -78,7 +78,8 @@ def test_integration__custom_provider__is_made_verified_and_called(
     with scoped(acme.scope):
         connection = connect_custom(integration=Integration.objects.get(id=shown["id"]))
         assert call_operation(connection=connection, operation="whoami").result == {"name": "ann"}
-        assert list(each_page(connection=connection, operation="list_tickets")) == [["a", "b"], ["c"], []]
+        pages = each_page(connection=connection, operation="list_tickets")
+        assert [page.result for page in pages] == [["a", "b"], ["c"], []]
 
 
 def test_integration__wrong_credential_or_address__is_doubted(acme: Api, account: str, desk: ProviderServer) -> None:
@@ -173,3 +174,17 @@ def test_integration__credential_of_its_point__is_not_sent_where_an_account_choo
     narrowed = acme.issue(resources={"accounts": {"ids": [account]}})
     assert_problem(narrowed.post(f"/v1/integrations/{account}", body), 403)
     assert acme.post(f"/v1/integrations/{account}", body).status_code == 200
+
+
+def test_organization__with_customs_and_mappings_in_use__can_be_deleted(acme: Api) -> None:
+    made = ok(acme.post("/v1/suborgs", {"name": "below"}))
+    below = Api(made["organization"]["id"], made["token"]["access"]["secret"])
+    make_custom(below)
+    ok(below.post("/v1/mappings", {"name": "tickets", "data": "title: summary"}))
+    mappings = [{"mappings": ["tickets"], "operation_ids": []}]
+    for _ in range(2):
+        account = make_account(below)["id"]
+        make_integration(below, account, config_of("desk"), mappings=mappings)
+    assert below.delete(f"/v1/accounts/{account}").status_code == 204
+    assert_problem(below.delete("/v1/mappings/tickets"), 409, "in-use")
+    assert acme.delete("/v1/suborgs/below").status_code == 204
