@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -79,11 +81,11 @@ class Evaluator:
         return bytes(answer)
 
     def close(self) -> None:
-        """Ends the process; a fork of it is stopped by its own limits within its half second."""
+        """Ends the process, with the fork that may still be at work."""
         self._selector.close()
-        self._process.kill()
-        with contextlib.suppress(OSError), self._process:  # what was not written yet has nobody to read it
-            pass
+        # What may fail: the process is gone already, and what was not written yet has nobody to read it.
+        with contextlib.suppress(OSError), self._process:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class Pool:

@@ -188,3 +188,17 @@ def test_organization__with_customs_and_mappings_in_use__can_be_deleted(acme: Ap
     assert below.delete(f"/v1/accounts/{account}").status_code == 204
     assert_problem(below.delete("/v1/mappings/tickets"), 409, "in-use")
     assert acme.delete("/v1/suborgs/below").status_code == 204
+
+
+def test_integration__made_with_a_connect_token__may_use_the_organizations_customs_and_mappings(
+    acme: Api, account: str
+) -> None:
+    make_custom(acme)
+    ok(acme.post("/v1/mappings", {"name": "tickets", "data": "title: summary"}))
+    connect = acme.issue("connect-ui", resources={"accounts": {"ids": [account]}})
+    assert [each["name"] for each in ok(connect.get("/v1/capabilities/providers"))[186:]] == ["desk"]
+    mappings = [{"mappings": ["tickets:1"], "operation_ids": []}]
+    made = make_integration(connect, account, config_of("desk"), mappings=mappings)
+    assert made["mappings"] == mappings
+    assert_problem(connect.get("/v1/customs/desk"), 403)
+    assert_problem(connect.get("/v1/mappings/tickets"), 403)
