@@ -94,5 +94,6 @@ class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
                 networks=asked.get("allowed_networks"),
             )
             issued = issue_token(spec=spec, parent=parent)
-            self.record(object_id=issued.token.id)
-        return self.json({"result": {"account_id": account.id, "token": shown_once(issued)}})
+            content = {"result": {"account_id": account.id, "token": shown_once(issued)}}
+            self.record(subject=issued.token, answer=content)
+        return self.json(content)

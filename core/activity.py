@@ -5,9 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
+
+from core.network import client_address
+
+DONE = "done"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """The request that caused something. `body` has no secret in it: core.masking took them out."""
+
+    method: str
+    path: str
+    address: str
+    agent: str
+    body: Any = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,7 +36,24 @@ class Activity:
     object_id: str
     token_id: str
     organization_id: str
-    outcome: str  # "done" or a problem's slug
+    outcome: str  # DONE or a problem's slug
+    status: int = 200
+    message: str = ""  # of the problem
+    member_id: str = ""
+    call: Call | None = None  # None for what runs by itself
+    subject: Any = None  # the row, where there is one
+    document: Callable[[], dict[str, Any]] | None = None  # the row as GET shows it
+
+
+def call_of(request: HttpRequest, body: Any = None) -> Call:
+    """The request as the news tells it."""
+    return Call(
+        method=str(request.method),
+        path=request.path[:2048],
+        address=client_address(request)[:64],
+        agent=request.META.get("HTTP_USER_AGENT", "")[:255],
+        body=body,
+    )
 
 
 @functools.cache

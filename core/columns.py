@@ -31,6 +31,15 @@ def format_instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def read_instant(text: str) -> dt.datetime | None:
+    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
+    try:
+        moment = dt.datetime.fromisoformat(text.upper())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 class TextColumn(models.CharField[S, G]):
     """Short text compared and ordered by code point on both databases."""
 

@@ -11,10 +11,11 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn
+from core.columns import ID_PATTERN, TextColumn, read_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
+_MOST = 2**63 - 1  # that a column holds
 _CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+)?)\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
 _SPELLINGS = {"neq": "ne"}
 _LOOKUPS = {"eq": "exact", "ne": "exact", "gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte", "like": "like"}
@@ -41,11 +42,10 @@ class InstantFormField(forms.Field):
     """A time in RFC 3339, or a date, which is its midnight in UTC."""
 
     def to_python(self, value: Any) -> dt.datetime:
-        try:
-            moment = dt.datetime.fromisoformat(str(value).upper())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
-        except (ValueError, OverflowError) as error:
-            raise forms.ValidationError("must be a time in RFC 3339") from error
+        moment = read_instant(str(value))
+        if moment is None:
+            raise forms.ValidationError("must be a time in RFC 3339")
+        return moment
 
 
 class WireFilter(django_filters.Filter):
@@ -103,6 +103,14 @@ class EnumFilter(WireFilter):
 
 class InstantFilter(WireFilter):
     field_class = InstantFormField
+
+
+class IntegerFilter(WireFilter):
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        message = {"invalid": "must be a whole number"}
+        super().__init__(min_value=-_MOST, max_value=_MOST, error_messages=message, **kwargs)
 
 
 class MembershipFilter(WireFilter):

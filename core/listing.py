@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import BooleanField, F, Func, Q, QuerySet, Value
+from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import QueryDict
 
-from core.columns import column_at, is_id
+from core.columns import IdColumn, InstantColumn, column_at, is_id, read_instant
 from core.errors import InvalidError, Parameter
 
 DEFAULT_LIMIT, MOST = 100, 1000
@@ -28,6 +28,58 @@ class ListRequest:
     filters: tuple[str, ...] = ()
     expand: tuple[str, ...] = ()
     total: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cursor:
+    """What `start_after` takes in a list of objects without a name: the values of these columns, a comma between.
+
+    They are the list's own order too. With `ties` several rows may share them, such as a time: a page then ends with
+    all rows that share its last one's, and the `Link` to the next adds the last one's id.
+    """
+
+    paths: tuple[str, ...]
+    ties: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What names one row, and nothing else."""
+        return (*self.paths, "id") if self.ties else self.paths
+
+    def complete(self, order: Sequence[Order]) -> tuple[Order, ...]:
+        """An order that leaves no ties: what is asked for, then the list's own in the same direction."""
+        full = list(order) or [(self.paths[0], False)]
+        asked = {path for path, _ in full}
+        return (*full, *((path, full[-1][1]) for path in self.columns if path not in asked))
+
+    def read(self, text: str, model: type[Model]) -> dict[str, Any]:
+        """The columns' values in a `start_after`; without the id when it gives none."""
+        parts = text.split(",")
+        if len(parts) not in (len(self.paths), len(self.columns)) or "\x00" in text:
+            raise self._malformed(text)
+        return {
+            path: self._value(column_at(model, path), part, text)
+            for path, part in zip(self.columns, parts, strict=False)
+        }
+
+    def _value(self, column: Any, part: str, text: str) -> Any:
+        if isinstance(column, InstantColumn):
+            value: Any = read_instant(part)
+        else:
+            value = part if part and (is_id(part) or not isinstance(column, IdColumn)) else None
+        if value is None:
+            raise self._malformed(text)
+        return value
+
+    def _malformed(self, text: str) -> InvalidError:
+        return InvalidError(
+            f"`start_after` must be the {self.wording} of the last object before the page",
+            at=Parameter("query", "start_after", text[:200]),
+        )
+
+    @property
+    def wording(self) -> str:
+        return f"`{','.join(self.paths)}`"
 
 
 class After(Func):
@@ -104,6 +156,12 @@ def read_choices(query: QueryDict, name: str, choices: Sequence[str]) -> tuple[s
                 f"`{name}` must be one of {', '.join(choices)}", at=Parameter("query", name, value[:200])
             )
     return values
+
+
+def read_choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
+    """A parameter that is given once at most, whose value comes from a list."""
+    _single(query, name)
+    return next(iter(read_choices(query, name, choices)), None)
 
 
 def _single(query: QueryDict, name: str) -> str | None:

@@ -12,13 +12,40 @@ from django.utils import timezone
 
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
+from core.idempotency.models import IdempotentRequest
+from core.ledger.models import Chore, Run, Worker
 from core.prepared import Statement
 from core.tenancy import TenantModel
 
-__all__ = ["OrganizationKey", "Resource", "SystemKey", "Timed", "named_once", "sorted_by"]
+__all__ = [
+    "Chore",
+    "IdempotentRequest",
+    "OrganizationKey",
+    "Resource",
+    "Run",
+    "SystemKey",
+    "Timed",
+    "Worker",
+    "named_once",
+    "sorted_by",
+]
 
 
-class Timed(TenantModel):
+class Row(TenantModel):
+    """A row with an id of its own making, written often."""
+
+    class Meta:
+        abstract = True
+
+    def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
+        """Django's own compiles the statement anew for every row, which takes as long as running it."""
+        database = connections[using]
+        values = [field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields]
+        _insertion(type(self), tuple(fields)).run(values)
+        return []
+
+
+class Timed(Row):
     """A row with its times. `updated_at` is the optimistic lock and the ETag, so it only ever moves on."""
 
     created_at = InstantColumn(default=timezone.now, editable=False)
@@ -31,13 +58,6 @@ class Timed(TenantModel):
         if self._state.adding:
             self.updated_at = self.created_at
         super().save(*args, **kwargs)
-
-    def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
-        """Django's own compiles the statement anew for every row, which takes as long as running it."""
-        database = connections[using]
-        values = [field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields]
-        _insertion(type(self), tuple(fields)).run(values)
-        return []
 
     def touch(self) -> None:
         """Says that the row changes now."""

@@ -78,10 +78,10 @@ class ReadPlan:
             members.append((name, slice(at, len(self.columns)), encode))
         self._encode = _compile(members, len(self.columns))
 
-    def selecting(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        """A queryset narrowed to the plan's columns, in the plan's order."""
-        expressions = {f"c{i}": column.expression() for i, column in enumerate(self.columns)}
-        return queryset.values_list(*expressions.values())
+    def selecting(self, queryset: QuerySet[Any, Any], *also: str) -> QuerySet[Any, Any]:
+        """A queryset narrowed to the plan's columns, in the plan's order, and to others after them."""
+        columns = [*self.columns, *(Column(self.model, path) for path in also)]
+        return queryset.values_list(*(column.expression() for column in columns))
 
     def rows(self, queryset: QuerySet[Any, Any]) -> list[Row]:
         """The rows of a queryset, as the driver gives them."""

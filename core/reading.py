@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import QuerySet
+from django_filters import FilterSet
 
 from core.columns import column_at, is_id
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
-from core.filters import ResourceFilterSet, apply_filters
-from core.listing import ListRequest, Order, complete, seek
-from core.plan import in_batches, plan_of
+from core.filters import apply_filters
+from core.listing import MOST, Cursor, ListRequest, Order, complete, seek
+from core.plan import Row, in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared
 from core.serializers import ResourceSerializer
 from core.tenancy import Scope, condition, current_scope
 
 Fixed = Mapping[str, Any]  # column -> value: the equalities an address adds, such as the account
+Page = tuple[list[dict[str, Any]], str]  # the objects, and the cursor of the last one if the page is full
 _LONGEST_IDENTIFIER = 255
 _FIRST_ID, _LAST_ID = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+class Span(NamedTuple):
+    """Which rows of a list, in which order, and the columns that are read beside those that are shown."""
+
+    order: tuple[Order, ...]
+    key: Sequence[Any] | None  # of the row that they come after
+    limit: int
+    also: tuple[str, ...] = ()
 
 
 class Reader:
@@ -38,7 +49,7 @@ class Reader:
         return Slot(name, column_at(self.model, path))
 
     def _slotted(self, fixed: Fixed) -> tuple[Scope, dict[str, Slot]]:
-        organization_id = self._slot("organization_id", self.model.tenant_column.removesuffix("_id"))
+        organization_id = self._slot("organization_id", self.model.tenant_column)
         return Scope(organization_id), {path: self._slot(path, path) for path in fixed}
 
     def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
@@ -63,35 +74,82 @@ class Reader:
             raise ambiguous(self.model, identifier)
         return self.plan.encode(rows)[0]
 
-    def page(
-        self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet], *, unique: bool
-    ) -> list[dict[str, Any]]:
-        """One page of a list, in order."""
+    def only(self, fixed: Fixed) -> dict[str, Any]:
+        """The one object that these equalities leave, such as the status of an integration."""
         scope = current_scope()
+        if scope.groups:
+            rows = self.plan.rows(self.rows_in(scope, fixed))
+        else:
+
+            def build() -> QuerySet[Any, Any]:
+                return self.plan.selecting(self.rows_in(*self._slotted(fixed)))
+
+            statement = prepared((self.plan, "only", *fixed), build)
+            rows = statement.rows(organization_id=scope.organization_id, **fixed)
+        if len(rows) != 1:
+            raise missing(self.model, ", ".join(map(str, fixed.values())))
+        return self.plan.encode(rows)[0]
+
+    def page(
+        self, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet], *, unique: bool
+    ) -> list[dict[str, Any]]:
+        """One page of a list whose objects have names, in order."""
         order = complete(asked.order, default="name", unique=unique)
-        key = self._key_of(asked.start_after, order, scope, fixed) if asked.start_after else None
+        key = self._key_of(asked.start_after, order, current_scope(), fixed) if asked.start_after else None
+        return self.plan.encode(self._rows(asked, Span(order, key, asked.limit), fixed, filterset))
+
+    def page_by(self, cursor: Cursor, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet]) -> Page:
+        """One page of a list whose objects have none, in order."""
+        order = cursor.complete(asked.order)
+        key = self._key_by(cursor, asked.start_after, order, fixed) if asked.start_after else None
+        rows = self._rows(asked, Span(order, key, asked.limit + cursor.ties, cursor.columns), fixed, filterset)
+        width, shared = len(self.plan.columns), len(cursor.paths)
+        if len(rows) > asked.limit:
+            last, after = rows[-2][width:], rows.pop()[width:]
+            if last[:shared] == after[:shared]:  # the page would split them, and a plain cursor skip the rest
+                same = {**fixed, **dict(zip(cursor.paths, last, strict=False))}
+                place = [dict(zip(cursor.columns, last, strict=True)).get(path) for path, _ in order]
+                if None not in place:
+                    rows += self._rows(asked, Span(order, place, MOST, cursor.columns), same, filterset)
+        following = ",".join(map(str, rows[-1][width:])) if len(rows) >= asked.limit else ""
+        return self.plan.encode([row[:width] for row in rows]), following
+
+    def _rows(self, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]) -> list[Row]:
+        scope = current_scope()
         if scope.groups or asked.filters:
             queryset = apply_filters(self.rows_in(scope, fixed), filterset, list(asked.filters))
-            rows = Prepared(self._ordered(queryset, order, key, asked.limit)).rows()
-            return self.plan.encode(rows)
+            return Prepared(self._ordered(queryset, span)).rows()
 
         def build() -> QuerySet[Any, Any]:
             slotted, equal = self._slotted(fixed)
-            slots = key and [self._slot(f"key{i}", path) for i, (path, _) in enumerate(order)]
-            return self._ordered(self.rows_in(slotted, equal), order, slots, asked.limit)
+            slots = span.key and [self._slot(f"key{i}", path) for i, (path, _) in enumerate(span.order)]
+            return self._ordered(self.rows_in(slotted, equal), span._replace(key=slots))
 
-        statement = prepared((self.plan, "page", order, asked.limit, key is not None, *fixed), build)
-        keys = {f"key{i}": value for i, value in enumerate(key or ())}
-        rows = statement.rows(organization_id=scope.organization_id, **fixed, **keys)
-        return self.plan.encode(rows)
+        shape = (self.plan, "page", span.order, span.limit, span.key is not None, span.also, *fixed)
+        keys = {f"key{i}": value for i, value in enumerate(span.key or ())}
+        return prepared(shape, build).rows(organization_id=scope.organization_id, **fixed, **keys)
 
-    def _ordered(
-        self, queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any] | None, limit: int
-    ) -> QuerySet[Any, Any]:
-        if key is not None:
-            queryset = seek(queryset, order, key)
-        columns = [f"-{path}" if descending else path for path, descending in order]
-        return self.plan.selecting(queryset).order_by(*columns)[:limit]
+    def _ordered(self, queryset: QuerySet[Any, Any], span: Span) -> QuerySet[Any, Any]:
+        if span.key is not None:
+            queryset = seek(queryset, span.order, span.key)
+        columns = [f"-{path}" if descending else path for path, descending in span.order]
+        return self.plan.selecting(queryset, *span.also).order_by(*columns)[: span.limit]
+
+    def _key_by(self, cursor: Cursor, text: str, order: Sequence[Order], fixed: Fixed) -> Sequence[Any]:
+        """The sort key of the row whose values are given, or the key past all rows that share them."""
+        given = cursor.read(text, self.model)
+        if {path for path, _ in order} <= {*cursor.columns}:
+            return [given.get(path, _FIRST_ID if descending else _LAST_ID) for path, descending in order]
+        rows = self.rows_in(current_scope(), {**fixed, **given})
+        found = Prepared(rows.values_list(*(path for path, _ in order))[:2]).rows()
+        if len(found) != 1:
+            raise InvalidError(
+                f"`start_after` names {text!r}, which is {'not one object' if found else 'not there any more'}, "
+                "so its place under this order is unknown",
+                at=Parameter("query", "start_after", text[:200]),
+                remediation=f"Start again from the first page, or order by {cursor.wording}.",
+            )
+        return list(found[0])
 
     def _key_of(self, cursor: str, order: Sequence[Order], scope: Scope, fixed: Fixed) -> Sequence[Any]:
         """The sort key of the object a cursor names."""
@@ -136,7 +194,7 @@ class Reader:
         """The key just past a name that is gone: only `id` can follow it, see `complete`."""
         return [name, *(_FIRST_ID if descending else _LAST_ID for _, descending in order[1:])]
 
-    def count(self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet]) -> int:
+    def count(self, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet]) -> int:
         """How many objects the list has, filters applied."""
         queryset = self.rows_in(current_scope(), fixed)
         return apply_filters(queryset, filterset, list(asked.filters)).count()

@@ -1,173 +1,38 @@
-"""The base viewsets: authentication, permission, scope, and the verbs every resource has."""
+"""The base viewsets: the verbs every resource has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-import orjson
 from django.db import transaction
-from django.http import HttpResponse, HttpResponseBase
-from rest_framework import viewsets
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import JSONRenderer
+from django.http import HttpResponse
+from django_filters import FilterSet
 from rest_framework.request import Request
 
-from core import activity
 from core.columns import format_instant
 from core.errors import (
     ForbiddenError,
-    MalformedBodyError,
-    MethodNotAllowedError,
-    Parameter,
-    ProblemError,
 )
 from core.filters import ResourceFilterSet
-from core.limits import take
-from core.limits.requests import address_of, admit
-from core.listing import link_next, read_list_request, refuse_unknown
+from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
-from core.parsing import EMPTY, PatchParser, StrictJSONParser
+from core.open_views import OpenViewSet
 from core.patch import apply_patch
-from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
-from core.reading import Reader, find, reader_of
+from core.reading import Page, Reader, find, reader_of
+from core.scoped_views import VERBS, ScopedViewSet, enter_for_change
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
+from core.tenancy import current_scope
 
-VERBS = {
-    "list": "list",
-    "create": "create",
-    "retrieve": "get",
-    "update": "update",
-    "partial_update": "patch",
-    "destroy": "delete",
-}
-
-
-def enter_for_change(model: type[TenantModel]) -> None:
-    """What all accounts share is not for those to change who may touch some accounts only."""
-    scope = scope_for_change(model, current_scope())
-    if scope is None:
-        raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
-    enter(scope)
-
-
-class AlwaysJson(BaseContentNegotiation):
-    """The API speaks JSON, whatever `Accept` says."""
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        return next(
-            (p for p in parsers if request.content_type.partition(";")[0].strip().lower() == p.media_type), None
-        )
-
-    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
-        return renderers[0], "application/json"
-
-
-class OpenViewSet(viewsets.ViewSet):
-    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
-
-    authentication_classes = []
-    renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
-
-    request: Request
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
-        self.args, self.kwargs, self.headers = args, kwargs, {}
-        self.action = self.action_map.get(request.method.lower())  # type: ignore[assignment] # the parsers ask for it
-        with scoped(None):
-            self.request = self.initialize_request(request, *args, **kwargs)
-            try:
-                self.initial(self.request, *args, **kwargs)
-                response: HttpResponseBase = getattr(self, self.action)(self.request, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - every error is a problem, see core.problems
-                response = self.handle_exception(error)
-        return response
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        take("open", address_of(request))
-        self.refuse_other_methods()
-
-    def refuse_other_methods(self) -> None:
-        if self.action is None:
-            allow = ", ".join(self.allowed_methods)
-            raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
-
-    def get_parsers(self) -> list[BaseParser]:
-        return [StrictJSONParser()]
-
-
-class ScopedViewSet(OpenViewSet):
-    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
-
-    resource: ClassVar[str]  # the permission table's name of what is acted on
-    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
-    surface: ClassVar[str] = "management"
-    authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = admit(request, self.surface)
-        self.refuse_other_methods()
-        self.principal = principal
-        scope = self.scope_of(principal) if principal.surface == self.surface else None
-        if scope is None:
-            self.record(refused := ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}"))
-            raise refused
-        enter(scope)
-
-    def scope_of(self, principal: Principal) -> Scope | None:
-        """Where a principal may do this; None where it may not."""
-        return principal.scope_for(self.resource, self.verb)
-
-    def get_parsers(self) -> list[BaseParser]:
-        """A JSON Patch is a body of PATCH only."""
-        return [StrictJSONParser(), PatchParser()] if self.action == "partial_update" else [StrictJSONParser()]
-
-    @property
-    def verb(self) -> str:
-        return self.verbs.get(self.action) or VERBS[self.action]
-
-    def record(self, outcome: ProblemError | None = None, object_id: str = "") -> None:
-        """Tells the recorder of a change or a refused one; reads are not news."""
-        if self.request.method in ("GET", "HEAD"):
-            return
-        activity.record(
-            activity.Activity(
-                resource=self.resource,
-                verb=self.verb,
-                object_id=object_id,
-                token_id=self.principal.token_id,
-                organization_id=self.principal.organization_id,
-                outcome="done" if outcome is None else outcome.slug,
-            )
-        )
-
-    def body(self) -> Any:
-        """The request's body, which must be there."""
-        if not self.has_body() or self.request.data is EMPTY:
-            raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
-        return self.request.data
-
-    def has_body(self) -> bool:
-        return self.request.META.get("CONTENT_LENGTH") not in (None, "", "0")
-
-    @staticmethod
-    def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        return HttpResponse(
-            orjson.dumps(content), content_type="application/json", status=status, headers=dict(headers or {})
-        )
+__all__ = ["VERBS", "OpenViewSet", "ReadViewSet", "ResourceViewSet", "ScopedViewSet", "enter_for_change"]
 
 
 class ReadViewSet(ScopedViewSet):
     """list and get of one resource, through its read plan."""
 
     serializer_class: ClassVar[type[ResourceSerializer]]
-    filterset_class: ClassVar[type[ResourceFilterSet]] = ResourceFilterSet
+    filterset_class: ClassVar[type[FilterSet]] = ResourceFilterSet
     orders: ClassVar[dict[str, str]] = {"name": "name", "fullname": "fullname", "created_at": "created_at",
                                         "updated_at": "updated_at", "id": "id"}  # fmt: skip
     expands: ClassVar[dict[str, tuple[str, ...]]] = {}  # value of `expand` -> members it fills
@@ -178,6 +43,7 @@ class ReadViewSet(ScopedViewSet):
     lookup_value_converter = "str"
     totals = True
     unique_names = True  # whether no two objects of one list share a name
+    cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
 
     @property
     def reader(self) -> Reader:
@@ -201,24 +67,32 @@ class ReadViewSet(ScopedViewSet):
         query = request.query_params
         asked = read_list_request(query, orders=self.orders, expands=list(self.expands), totals=self.totals)
         fixed = self.fixed()
-        shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
-        headers = {}
-        if len(shown) == asked.limit:
-            cursor = shown[-1]["name" if self.unique_names else "id"]
-            headers["Link"] = link_next(self.request.path, query, cursor)
+        shown, following = self.page(asked, fixed)
+        headers = {"Link": link_next(self.request.path, query, following)} if following else {}
         self.expand(shown, asked.expand)
         content: dict[str, Any] = {"result": shown}
         if asked.total:
             content["total"] = self.reader.count(asked, fixed, self.filterset_class)
         return self.json(content, headers=headers)
 
+    def page(self, asked: ListRequest, fixed: dict[str, Any]) -> Page:
+        """One page, and what the next starts after if it is full."""
+        if self.cursor is not None:
+            return self.reader.page_by(self.cursor, asked, fixed, self.filterset_class)
+        shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
+        return shown, shown[-1]["name" if self.unique_names else "id"] if len(shown) == asked.limit else ""
+
     def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
-        shown = self.reader.one(self.identifier(), self.fixed())
+        shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
         if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
+
+    def shown_one(self) -> dict[str, Any]:
+        """The object of the address."""
+        return self.reader.one(self.identifier(), self.fixed())
 
     def identifier(self) -> str:
         return str(self.kwargs[self.lookup_url_kwarg])
@@ -236,7 +110,7 @@ class ResourceViewSet(ReadViewSet):
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
             self.refuse_outside(instance)
-            self.record(object_id=instance.pk)
+            self.record(subject=instance, document=lambda: self.document(instance), answer=content)
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 
@@ -254,8 +128,9 @@ class ResourceViewSet(ReadViewSet):
         refuse_unknown(request.query_params, [])
         with transaction.atomic():
             instance = self.locked()
+            object_id, shown = instance.pk, self.document(instance)
             self.perform_destroy(instance)
-            self.record(object_id=instance.pk)
+            self.record(object_id=object_id, subject=instance, document=lambda: shown)
         return HttpResponse(status=204)
 
     # --- what a resource may say differently -------------------------------------------------------
@@ -303,7 +178,7 @@ class ResourceViewSet(ReadViewSet):
             serializer = in_mode(self.serializer_class, "update")(before, data=body_of(before), context=self.context())
             instance, content = self.perform_update(validated(serializer))
             self.refuse_outside(instance)
-            self.record(object_id=instance.pk)
+            self.record(subject=instance, document=lambda: self.document(instance))
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 

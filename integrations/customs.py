@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from catalog.customs.calls import Connection, Send
+from catalog.customs.calls import Connection
 from core.errors import InvalidError
-from core.outbound import send as send_out
+from core.outbound import Sender
 from integrations.configs import unmask_config
 from integrations.drafts import draft_integration
 from integrations.models import Integration
 from integrations.services import open_values
 
 
-def connect_custom(*, integration: Integration, send: Send = send_out) -> Connection:
+def connect_custom(*, integration: Integration, send: Sender | None = None) -> Connection:
     """An integration's custom provider as `catalog.customs.calls.call_operation` takes it.
 
     Everything is checked anew: the account's credentials must still be there, and the point must still allow it. `send`
@@ -22,7 +22,7 @@ def connect_custom(*, integration: Integration, send: Send = send_out) -> Connec
         config=integration.provider_config,
         point=integration.integration_point,
         integration=integration,
-    )
+    ).through(integration.bridge_selector)
     if draft.custom is None:
         raise InvalidError(f"the integration {integration.name!r} is not one with a custom provider")
     return Connection(
@@ -30,5 +30,5 @@ def connect_custom(*, integration: Integration, send: Send = send_out) -> Connec
         config=unmask_config(draft.provider, draft.config, open_values(integration=integration)),
         secrets=draft.opened(),
         subject=integration.id,
-        send=send,
+        send=send or draft.sender(),
     )

@@ -13,9 +13,26 @@ from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
+from integrations.billing.models import Usage, UsageBelow
+from integrations.bridges.models import Bridge, BridgeAgent, BridgeLabel, BridgeRequest
 from integrations.points.models import IntegrationPoint
+from integrations.status.models import Status, StatusEvent, StatusHour
 
-__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint", "MappingUse"]
+__all__ = [
+    "Bridge",
+    "BridgeAgent",
+    "BridgeLabel",
+    "BridgeRequest",
+    "Integration",
+    "IntegrationCredential",
+    "IntegrationPoint",
+    "MappingUse",
+    "Status",
+    "StatusEvent",
+    "StatusHour",
+    "Usage",
+    "UsageBelow",
+]
 
 
 class Integration(Resource):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,14 +19,13 @@ from catalog.verify import Secrets
 from core.errors import InvalidError, MalformedBodyError, NotFoundError
 from core.limits.limiter import limiter
 from core.limits.policies import Policy
-from core.outbound import Limits, OutboundAnswer, OutboundRequest, send
+from core.outbound import Limits, OutboundAnswer, Sender, send
 from core.outbound.destination import parse_url
 from core.parsing import read_json
 
 MOST_PAGES = 100
 LIMITS = Limits()
 LONGEST_WAIT = 3600  # seconds that a provider may ask us to stay away
-Send = Callable[[OutboundRequest], OutboundAnswer]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Connection:
     config: Mapping[str, Any] = dataclasses.field(repr=False)
     secrets: Secrets = dataclasses.field(repr=False)
     subject: str
-    send: Send = send
+    send: Sender = send
     limits: Limits = LIMITS
     signed: dict[str, SignIn] = dataclasses.field(default_factory=dict, repr=False)
 

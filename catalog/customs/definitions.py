@@ -7,18 +7,23 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import orjson
 
 from catalog.members import without_nulls
 from catalog.validation import MAX_ERRORS, ConfigError, find_errors
 from core.documents import DocumentError, read_yaml
 from core.errors import ProblemError
+from core.late import LateModule
 from core.outbound.client import HEADER_NAME, OWN_HEADERS
 from core.outbound.destination import parse_url
 from core.parsing import json_pointer
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+else:
+    jsonschema_rs = LateModule("jsonschema_rs")
 
 DEFAULT = "default"  # the endpoint that `base_url` and `auth` at the top are
 NAMED = ("endpoints", "tags", "operations")

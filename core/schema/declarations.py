@@ -25,7 +25,7 @@ from typing import Any, Literal, cast
 import inflection
 
 from core.errors import ProblemError
-from core.views import VERBS, ResourceViewSet
+from core.views import VERBS, ReadViewSet, ResourceViewSet, ScopedViewSet
 
 Shape = Literal["list", "get", "create", "update", "patch", "delete", "other"]
 SHAPES = ("list", "get", "create", "update", "patch", "delete")
@@ -66,12 +66,12 @@ class Operation:
 
     @property
     def is_paged(self) -> bool:
-        return self.shape == "list" and isinstance(self.view, ResourceViewSet) and self.query is None
+        return self.shape == "list" and isinstance(self.view, ReadViewSet) and self.query is None
 
     @property
     def has_tag(self) -> bool:
         """Whether the answer carries an ETag."""
-        if not isinstance(self.view, ResourceViewSet):
+        if not isinstance(self.view, ReadViewSet):
             return False
         if self.shape == "get":
             return not self.has_own_answer
@@ -83,6 +83,11 @@ class Operation:
         return (
             isinstance(self.view, ResourceViewSet) and self.is_inherited and self.method in ("PUT", "PATCH", "DELETE")
         )
+
+    @property
+    def heeds_key(self) -> bool:
+        """Whether an `Idempotency-Key` makes it take effect once."""
+        return self.method == "POST" and isinstance(self.view, ScopedViewSet)
 
     @property
     def has_own_answer(self) -> bool:

@@ -92,11 +92,18 @@ def _filled(text: str, operation: Operation) -> str:
         a_noun=f"the {operation.noun}" if one else with_article(operation.noun),
         the_noun=f"the {operation.noun}" if one else f"one {operation.noun}, named by id or name",
         of_owner=owner,
-        lead="their names" if getattr(view, "unique_names", True) else "their names, then ids",
+        lead=_lead(view),
         names=" Without a `name`, one is made from `fullname`." if operation.is_inherited else "",
         same=f" What cannot be changed must be sent as it is stored: {names}." if names else "",
         untouchable=f" {names} and `updated_at` cannot be targeted." if names else "",
     )
+
+
+def _lead(view: Any) -> str:
+    """What a list is sorted by if nothing else is asked for."""
+    if (cursor := getattr(view, "cursor", None)) is not None:
+        return f"their {cursor.wording}"
+    return "their names" if getattr(view, "unique_names", True) else "their names, then ids"
 
 
 def member_description(name: str, owner: Any, noun: str) -> str:

@@ -1,0 +1,217 @@
+"""A worker: claims what is due, does it in threads, and keeps its claims alive."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import os
+import platform
+import threading
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from django.conf import settings
+from django.db import Error, InterfaceError, OperationalError, close_old_connections
+from django.utils.module_loading import import_string
+from prometheus_client import Counter, Histogram
+
+from core.columns import new_id
+from core.faults import reach
+from core.ledger.chores import look_after_chores
+from core.ledger.models import Worker
+from core.ledger.services import (
+    HEARTBEAT,
+    MOST_LAPSES,
+    Claim,
+    LostClaimError,
+    Outcome,
+    claim,
+    conclude,
+    database_now,
+    extend,
+)
+from core.tenancy import Scope, scoped
+
+log = structlog.get_logger("synqmgr.ledger")
+RUNS = Counter("synqmgr_runs_total", "Runs that a claim ended.", ["kind", "outcome"])
+DURATION = Histogram("synqmgr_run_duration_seconds", "Time that one attempt took, in seconds.", ["kind"])
+PAUSE = 0.2  # seconds between two looks
+PAUSE_AFTER_FAULT = 2.0
+PATIENCE = 20.0  # seconds that work in hand may take after the worker was told to stop
+
+RECORD_WITHIN = 45.0  # seconds to get an outcome recorded while the database does not answer
+
+Work = Callable[[Claim], Outcome]
+Clock = Callable[[], dt.datetime]
+
+
+@functools.cache
+def kinds() -> Mapping[str, Work]:
+    """What does each kind of run: `settings.RUN_KINDS`."""
+    return {kind: import_string(path) for kind, path in settings.RUN_KINDS.items()}
+
+
+class Heart:
+    """Keeps the claims of one process alive, and says that the process is."""
+
+    def __init__(self) -> None:
+        self.worker_id = new_id()
+        self._in_hand: dict[str, Claim] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def holding(self, claimed: Claim) -> Iterator[None]:
+        """While this lasts, the claim is extended."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_hand.pop(claimed.run_id, None)
+
+    def hold(self, claims: list[Claim]) -> None:
+        with self._lock:
+            self._in_hand.update({each.run_id: each for each in claims})
+
+    def in_hand(self) -> list[Claim]:
+        with self._lock:
+            return list(self._in_hand.values())
+
+    def start(self) -> None:
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def _beat(self) -> None:
+        worker = Worker(id=self.worker_id, host=platform.node()[:255], process_id=os.getpid())
+        while True:
+            try:
+                worker.seen_at = database_now()
+                worker.started_at = worker.started_at or worker.seen_at
+                worker.save()
+                extend(worker_id=self.worker_id, claims=self.in_hand(), now=worker.seen_at)
+            except Error as error:
+                log.warning("heartbeat_failed", error=str(error).partition("\n")[0])
+            close_old_connections()
+            time.sleep(HEARTBEAT)
+
+    def stop(self) -> None:
+        Worker.objects.filter(id=self.worker_id).delete()
+
+
+def perform(claimed: Claim, clock: Clock = database_now) -> str:
+    """Does one claimed run and records how it ended, which it also returns.
+
+    A kind's own errors are outcomes. What it did not foresee is tried again with growing pauses, a few times.
+    """
+    started = time.perf_counter()
+    reach("run-claimed")
+    try:
+        if claimed.lapses >= MOST_LAPSES:
+            outcome = Outcome("failed", error=f"{claimed.lapses} workers stopped while they worked on it")
+        else:
+            with scoped(Scope(claimed.organization_id)):
+                outcome = kinds()[claimed.kind](claimed)
+        reach("run-worked")
+        ended = _record(claimed, outcome, clock)
+    except Exception:
+        log.exception("run_broke", kind=claimed.kind, run_id=claimed.run_id, subject_id=claimed.subject_id)
+        ended = _record(claimed, _broken(claimed, clock()), clock)
+    RUNS.labels(claimed.kind, ended).inc()
+    DURATION.labels(claimed.kind).observe(time.perf_counter() - started)
+    return ended
+
+
+def _broken(claimed: Claim, now: dt.datetime) -> Outcome:
+    """After an error that the kind did not foresee."""
+    error = "the work broke off; the service's log has the reason"
+    if claimed.attempt >= MOST_LAPSES:
+        return Outcome("failed", error=error)
+    return Outcome("again", at=now + dt.timedelta(seconds=10 * 4 ** (claimed.attempt - 1)), error=error)
+
+
+def _record(claimed: Claim, outcome: Outcome, clock: Clock) -> str:
+    """Records what was done even if the database is away for a while: what was done is not to be done again."""
+    until = time.monotonic() + RECORD_WITHIN
+    while True:
+        try:
+            conclude(claim=claimed, outcome=outcome, now=clock())
+        except LostClaimError:
+            return "lost"
+        except (OperationalError, InterfaceError) as error:
+            log.warning("outcome_not_recorded", run_id=claimed.run_id, error=str(error).partition("\n")[0])
+            if time.monotonic() > until:
+                return "lost"  # the lease runs out, and another worker tries
+            close_old_connections()
+            time.sleep(0.5)
+        else:
+            reach("run-concluded")
+            return outcome.state
+
+
+def work_until_idle(heart: Heart, clock: Clock = database_now) -> int:
+    """Does everything that is due, here and now, one after the other. Returns how much it was."""
+    done = 0
+    while taken := claim(worker_id=heart.worker_id, most=1, now=clock(), kinds=kinds().keys()):
+        heart.hold(taken)
+        with heart.holding(taken[0]):
+            perform(taken[0], clock)
+        done += 1
+    return done
+
+
+class WorkerLoop:
+    """What one process of `manage.py run_worker` does."""
+
+    def __init__(self, threads: int) -> None:
+        self.heart, self.threads, self.stopping = Heart(), threads, threading.Event()
+
+    def stop(self) -> None:
+        """No more claims; what is in hand is finished."""
+        self.stopping.set()
+
+    def run(self) -> None:
+        """Works until told to stop."""
+        self.heart.start()
+        threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
+        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
+        while not self.stopping.is_set():
+            self.stopping.wait(self._look(pool))
+        until = time.monotonic() + PATIENCE
+        while self.heart.in_hand() and time.monotonic() < until:
+            time.sleep(0.05)
+        self.heart.stop()
+        log.info("worker_stopped", worker_id=self.heart.worker_id, left=len(self.heart.in_hand()))
+
+    def _look(self, pool: ThreadPoolExecutor) -> float:
+        """Hands what is due to free threads. Returns how long to wait before the next look."""
+        in_hand = self.heart.in_hand()
+        spare = self.threads - len(in_hand)
+        if spare <= 0:
+            return PAUSE / 10
+        # One organization's slow receivers must not take every thread: it has half of them at most.
+        half = max(1, self.threads // 2)
+        per = Tally(each.organization_id for each in in_hand)
+        busy = [organization for organization, n in per.items() if n >= half]
+        try:
+            taken = claim(
+                worker_id=self.heart.worker_id,
+                most=min(spare, half),
+                now=database_now(),
+                kinds=kinds().keys(),
+                busy=busy,
+            )
+        except Error as error:
+            log.warning("worker_cannot_claim", error=str(error).partition("\n")[0])
+            close_old_connections()
+            return PAUSE_AFTER_FAULT
+        self.heart.hold(taken)
+        for each in taken:
+            pool.submit(self._perform, each)
+        return 0 if taken else PAUSE
+
+    def _perform(self, claimed: Claim) -> None:
+        with self.heart.holding(claimed):
+            perform(claimed)
+        close_old_connections()

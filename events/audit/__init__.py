@@ -1,0 +1,1 @@
+"""The audit log: one row per change and per refused change, chained."""

@@ -1,0 +1,194 @@
+"""The run ledger: who may claim what, who may conclude it, and what becomes of work whose worker is gone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from core.columns import new_id
+from core.ledger import worker
+from core.ledger.models import Run, RunState
+from core.ledger.services import (
+    LEASE,
+    MOST_LAPSES,
+    Claim,
+    LostClaimError,
+    Outcome,
+    cancel,
+    claim,
+    conclude,
+    enqueue,
+    extend,
+    prune_runs,
+)
+from core.tenancy import scoped
+from tests.api import Api
+
+outcomes: list[Any] = []  # of the kind "example", first to last
+worked: list[Claim] = []
+
+
+def work(claimed: Claim) -> Outcome:
+    """The kind "example": does what the test says."""
+    worked.append(claimed)
+    outcome = outcomes.pop(0)
+    if isinstance(outcome, Exception):
+        raise outcome
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+@pytest.fixture(autouse=True)
+def _kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(settings, "RUN_KINDS", {"example": f"{__name__}.work"})
+    worker.kinds.cache_clear()
+    outcomes.clear()
+    worked.clear()
+    yield
+    worker.kinds.cache_clear()
+
+
+def claimed_at(now: dt.datetime, most: int = 10, **more: Any) -> list[Claim]:
+    return claim(worker_id=new_id(), most=most, now=now, kinds=["example"], **more)
+
+
+def run_until_idle(now: dt.datetime) -> int:
+    return worker.work_until_idle(worker.Heart(), lambda: now)
+
+
+def test_claim__twice__gives_a_run_once(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    (taken,) = claimed_at(now)
+    assert (taken.run_id, taken.fence, taken.attempt, taken.lapses) == (run.id, 1, 1, 0)
+    assert claimed_at(now) == []
+    assert claimed_at(now + LEASE - dt.timedelta(seconds=1)) == []
+
+
+def test_claim__before_its_time__gives_nothing(in_acme: None) -> None:
+    now = timezone.now()
+    enqueue(kind="example", subject_id=new_id(), at=now + dt.timedelta(minutes=5))
+    assert claimed_at(now) == []
+    assert len(claimed_at(now + dt.timedelta(minutes=5))) == 1
+
+
+def test_claim__of_a_kind_unknown_here__is_left_for_others(in_acme: None) -> None:
+    enqueue(kind="other", subject_id=new_id())
+    assert claimed_at(timezone.now()) == []
+
+
+def test_claim__for_a_busy_organization__takes_the_others(acme: Api, globex: Api) -> None:
+    for api in (acme, globex):
+        with scoped(api.scope):
+            enqueue(kind="example", subject_id=new_id())
+    assert [c.organization_id for c in claimed_at(timezone.now(), busy=[acme.id])] == [globex.id]
+
+
+def test_lease__run_out__goes_to_another_whose_fence_is_higher(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    (dead,) = claimed_at(now)
+    (alive,) = claimed_at(now + LEASE)
+    assert (alive.fence, alive.attempt, alive.lapses) == (2, 1, 1)
+    with pytest.raises(LostClaimError):
+        conclude(claim=dead, outcome=Outcome("done", record=lambda: pytest.fail("recorded")), now=now)
+    conclude(claim=alive, outcome=Outcome("done"), now=now)
+    run.refresh_from_db()
+    assert (run.state, run.due_at, run.attempts, run.fence) == (RunState.DONE, None, 1, 2)
+    with pytest.raises(LostClaimError):
+        conclude(claim=alive, outcome=Outcome("failed"), now=now)
+
+
+def test_heartbeat__of_the_holder_only__keeps_the_claim(in_acme: None) -> None:
+    enqueue(kind="example", subject_id=new_id())
+    now, mine = timezone.now(), new_id()
+    held = claim(worker_id=mine, most=1, now=now, kinds=["example"])
+    later = now + LEASE - dt.timedelta(seconds=1)
+    extend(worker_id=new_id(), claims=held, now=later)
+    extend(worker_id=mine, claims=held, now=later)
+    assert claimed_at(now + LEASE) == []
+    assert len(claimed_at(later + LEASE)) == 1
+
+
+def test_outcome__whose_record_fails__leaves_the_run_claimed(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    (taken,) = claimed_at(timezone.now())
+
+    def fail() -> None:
+        Run.objects.filter(pk=run.id).update(error="must not stay")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        conclude(claim=taken, outcome=Outcome("done", record=fail), now=timezone.now())
+    run.refresh_from_db()
+    assert (run.state, run.error) == (RunState.RUNNING, "")
+
+
+def test_work__asked_for_again__waits_until_then(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    outcomes.extend([Outcome("again", at=now + dt.timedelta(hours=1), error="not there"), Outcome("done")])
+    assert run_until_idle(now) == 1
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.error) == (RunState.WAITING, 1, "not there")
+    assert run_until_idle(now + dt.timedelta(hours=1)) == 1
+    assert [c.attempt for c in worked] == [1, 2]
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == (RunState.DONE, 2)
+
+
+def test_work__that_breaks__is_tried_a_few_times_and_fails(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    outcomes.extend(ZeroDivisionError() for _ in range(MOST_LAPSES))
+    for _ in range(MOST_LAPSES + 2):
+        run_until_idle(now)
+        now += dt.timedelta(days=1)
+    run.refresh_from_db()
+    assert (run.state, run.attempts, len(worked)) == (RunState.FAILED, MOST_LAPSES, MOST_LAPSES)
+
+
+def test_work__that_kills_its_workers__is_given_up(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    for _ in range(MOST_LAPSES):
+        assert len(claimed_at(now)) == 1
+        now += LEASE
+    assert run_until_idle(now) == 1
+    run.refresh_from_db()
+    assert (run.state, worked) == (RunState.FAILED, [])
+
+
+def test_work__runs_in_the_scope_of_its_organization__and_no_other(acme: Api, globex: Api) -> None:
+    with scoped(globex.scope):
+        enqueue(kind="example", subject_id=new_id())
+    with scoped(acme.scope):
+        seen: list[int] = []
+        outcomes.append(Outcome("done", record=lambda: seen.append(Run.objects.count())))
+        assert run_until_idle(timezone.now()) == 1
+        assert seen == [1]
+        assert Run.objects.count() == 0
+
+
+def test_cancel__what_waits__ends_it(in_acme: None) -> None:
+    subject = new_id()
+    enqueue(kind="example", subject_id=subject)
+    assert cancel(kind="example", subject_ids=[subject]) == 1
+    assert claimed_at(timezone.now()) == []
+    assert Run.objects.get().state == RunState.CANCELLED
+
+
+def test_prune__deletes_what_ended__and_nothing_else(in_acme: None) -> None:
+    enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    outcomes.append(Outcome("done"))
+    run_until_idle(now)
+    enqueue(kind="example", subject_id=new_id())
+    assert prune_runs(before=now - dt.timedelta(days=1)) == 0
+    assert prune_runs(before=now + dt.timedelta(days=1)) == 1
+    assert Run.objects.get().state == RunState.WAITING
