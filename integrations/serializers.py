@@ -28,7 +28,7 @@ from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from integrations.bridges.models import Bridge
 from integrations.drafts import Draft, draft_integration
-from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
+from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer, note_mappings
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
 from integrations.points.serializers import IntegrationPointSerializer
@@ -187,6 +187,7 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["webhook_config"] = instance.webhook_config
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
+        note_mappings(chains=integration.mappings, integration=integration)
         return integration
 
 
