@@ -36,8 +36,7 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
-    "integrations/billing/services.py": "the organization that a report is of, which a root reads of those below it",
-    "integrations/billing/views.py": "the organization that a report is of, which a root reads of those below it",
+    "events/deliveries/outbox.py": "a statement made once, which takes the organization in scope",
     "events/audit/services.py": "the end of an organization's chain, by statements made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
     "integrations/bridges/credentials.py": "whose key signs, which is no row",
@@ -47,6 +46,7 @@ ORGANIZATION_WRITTEN = {
 LATE_MODULES = {
     "catalog/customs/definitions.py": {"jsonschema_rs"},
     "catalog/registry.py": {"jsonschema_rs"},
+    "integrations/bridges/answers.py": {"httpx2"},
     "core/outbound/client.py": {"httpcore2", "httpx2", "core.outbound.connection"},
     "identity/members/passwords.py": {"zxcvbn"},
     "identity/sso/saml.py": {"lxml.etree", "identity.sso.signatures"},
