@@ -40,6 +40,7 @@ class Cursor:
 
     paths: tuple[str, ...]
     ties: bool = False
+    descending: bool = False  # what comes first unless another order is asked for
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ class Cursor:
 
     def complete(self, order: Sequence[Order]) -> tuple[Order, ...]:
         """An order that leaves no ties: what is asked for, then the list's own in the same direction."""
-        full = list(order) or [(self.paths[0], False)]
+        full = list(order) or [(self.paths[0], self.descending)]
         asked = {path for path, _ in full}
         return (*full, *((path, full[-1][1]) for path in self.columns if path not in asked))
 

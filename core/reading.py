@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import QuerySet
+from django_filters import FilterSet
 
 from core.columns import column_at, is_id
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
-from core.filters import ResourceFilterSet, apply_filters
+from core.filters import apply_filters
 from core.listing import MOST, Cursor, ListRequest, Order, complete, seek
 from core.plan import Row, in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared
@@ -74,14 +75,14 @@ class Reader:
         return self.plan.encode(rows)[0]
 
     def page(
-        self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet], *, unique: bool
+        self, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet], *, unique: bool
     ) -> list[dict[str, Any]]:
         """One page of a list whose objects have names, in order."""
         order = complete(asked.order, default="name", unique=unique)
         key = self._key_of(asked.start_after, order, current_scope(), fixed) if asked.start_after else None
         return self.plan.encode(self._rows(asked, Span(order, key, asked.limit), fixed, filterset))
 
-    def page_by(self, cursor: Cursor, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet]) -> Page:
+    def page_by(self, cursor: Cursor, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet]) -> Page:
         """One page of a list whose objects have none, in order."""
         order = cursor.complete(asked.order)
         key = self._key_by(cursor, asked.start_after, order, fixed) if asked.start_after else None
@@ -97,7 +98,7 @@ class Reader:
         following = ",".join(map(str, rows[-1][width:])) if len(rows) >= asked.limit else ""
         return self.plan.encode([row[:width] for row in rows]), following
 
-    def _rows(self, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[ResourceFilterSet]) -> list[Row]:
+    def _rows(self, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]) -> list[Row]:
         scope = current_scope()
         if scope.groups or asked.filters:
             queryset = apply_filters(self.rows_in(scope, fixed), filterset, list(asked.filters))
@@ -177,7 +178,7 @@ class Reader:
         """The key just past a name that is gone: only `id` can follow it, see `complete`."""
         return [name, *(_FIRST_ID if descending else _LAST_ID for _, descending in order[1:])]
 
-    def count(self, asked: ListRequest, fixed: Fixed, filterset: type[ResourceFilterSet]) -> int:
+    def count(self, asked: ListRequest, fixed: Fixed, filterset: type[FilterSet]) -> int:
         """How many objects the list has, filters applied."""
         queryset = self.rows_in(current_scope(), fixed)
         return apply_filters(queryset, filterset, list(asked.filters)).count()

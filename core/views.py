@@ -8,6 +8,7 @@ from typing import Any, ClassVar, cast
 import orjson
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
+from django_filters import FilterSet
 from rest_framework import viewsets
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -194,7 +195,7 @@ class ReadViewSet(ScopedViewSet):
     """list and get of one resource, through its read plan."""
 
     serializer_class: ClassVar[type[ResourceSerializer]]
-    filterset_class: ClassVar[type[ResourceFilterSet]] = ResourceFilterSet
+    filterset_class: ClassVar[type[FilterSet]] = ResourceFilterSet
     orders: ClassVar[dict[str, str]] = {"name": "name", "fullname": "fullname", "created_at": "created_at",
                                         "updated_at": "updated_at", "id": "id"}  # fmt: skip
     expands: ClassVar[dict[str, tuple[str, ...]]] = {}  # value of `expand` -> members it fills

@@ -12,9 +12,10 @@ from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
+from integrations.operations.models import Execution, Operation, SinkRecord
 from integrations.points.models import IntegrationPoint
 
-__all__ = ["Integration", "IntegrationCredential", "IntegrationPoint"]
+__all__ = ["Execution", "Integration", "IntegrationCredential", "IntegrationPoint", "Operation", "SinkRecord"]
 
 
 class Integration(Resource):

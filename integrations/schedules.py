@@ -75,15 +75,19 @@ class OperationScheduleSerializer(StrictSerializer):
         stored = getattr(self.root.instance, "scheduled_operations", None) or []
         if text == "max" or any(text == schedule.get("backfill_from_time") for schedule in stored):
             return text  # what was in range when it was set stays
-        ago = _AGO.match(text)
-        if ago:
-            unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]
-            start = dt.datetime.now(dt.UTC) - dt.timedelta(**{unit: int(ago[1])})
-        else:
-            start = InstantField().to_internal_value(text)
+        start = time_ago(text, dt.datetime.now(dt.UTC)) or InstantField().to_internal_value(text)
         if start < dt.datetime.now(dt.UTC) - YEAR:
             raise ValidationError("must lie at most a year back")
         return text
+
+
+def time_ago(text: str, now: dt.datetime) -> dt.datetime | None:
+    """The time that `7d`, `24h` or `30m` name; None for another text."""
+    ago = _AGO.match(text)
+    if ago is None:
+        return None
+    unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]
+    return now - dt.timedelta(**{unit: int(ago[1])})
 
 
 def refuse_foreign_operations(schedules: list[dict[str, Any]], connector: str) -> None:

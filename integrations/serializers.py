@@ -29,6 +29,7 @@ from identity.tokens.networks import NetworksField
 from integrations.drafts import Draft, draft_integration
 from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
 from integrations.models import Integration
+from integrations.operations.services import follow_schedules
 from integrations.points.models import IntegrationPoint
 from integrations.points.serializers import IntegrationPointSerializer
 from integrations.schedules import OperationScheduleSerializer, refuse_foreign_operations
@@ -181,6 +182,7 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["webhook_config"] = instance.webhook_config
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
+        follow_schedules(integration=integration)
         return integration
 
 

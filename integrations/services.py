@@ -21,6 +21,7 @@ from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft
 from integrations.mappings import additional_for, chains_for
 from integrations.models import Integration, IntegrationCredential
+from integrations.operations.services import follow_schedules, follow_sinks, forget_operations
 from integrations.schedules import raise_frequencies
 
 DEFAULT_TTL, DEFAULT_REFRESH_TTL = "720h", "8760h"  # an integration's own token: 30 days, and a year to renew it in
@@ -64,6 +65,8 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     integration.refresh_token_id = issued.token.id
     integration.save(force_insert=True)
     link_credentials(integration=integration, draft=draft, created=created)
+    follow_schedules(integration=integration)
+    follow_sinks(integration=integration)
     return Outcome(integration, draft, created, keys, notes, token=issued)
 
 
@@ -144,5 +147,7 @@ def delete_integration(*, integration: Integration) -> None:
     """Deletes an integration with its Managed credentials and its tokens."""
     owner_id = integration.id
     delete_tokens_of(owner_id=owner_id)
+    forget_operations(integration=integration)
     integration.delete()
     delete_owned(owner_type=OwnerType.INTEGRATION, owner_id=owner_id)
+    follow_sinks(integration=integration)

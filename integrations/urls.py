@@ -1,6 +1,7 @@
 """The integrations app's addresses."""
 
 from core.routing import Routes
+from integrations.operations.views import ExecutionViewSet, OperationViewSet
 from integrations.points.views import IntegrationPointViewSet
 from integrations.views import IntegrationTokenViewSet, IntegrationViewSet, OrganizationIntegrationViewSet
 
@@ -8,5 +9,7 @@ routes: Routes = [
     ("integrations", OrganizationIntegrationViewSet),
     ("integrations/<str:account_id>", IntegrationViewSet),
     ("integration-points", IntegrationPointViewSet),
+    ("jobs", OperationViewSet),
+    ("jobs/history", ExecutionViewSet),
     ("tokens/<str:account_id>/<str:integration_id>", IntegrationTokenViewSet),
 ]

@@ -90,7 +90,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-RUN_KINDS: dict[str, str] = {}  # what does each kind of run in the ledger
+RUN_KINDS: dict[str, str] = {
+    "operation": "integrations.operations.runner.WORK"
+}  # what does each kind of run in the ledger
 DOORBELL = ""  # what wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024

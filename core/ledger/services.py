@@ -28,7 +28,7 @@ class LostClaimError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """A run in hand. `attempt` is 1 for the first; `fence` is what makes this claim the only one."""
+    """A run in hand. `attempt` is 1 for the first; `fence` is what makes this claim the only one; `at` is its time."""
 
     run_id: str
     organization_id: str
@@ -36,6 +36,7 @@ class Claim:
     subject_id: str
     fence: int
     attempt: int
+    at: dt.datetime
 
     @property
     def lapses(self) -> int:
@@ -97,7 +98,8 @@ def claim(
                 state=RunState.RUNNING, due_at=now + LEASE, fence=F("fence") + 1, worker_id=worker_id
             )
     return [
-        Claim(run.id, run.organization_id, run.kind, run.subject_id, run.fence + 1, run.attempts + 1) for run in taken
+        Claim(run.id, run.organization_id, run.kind, run.subject_id, run.fence + 1, run.attempts + 1, now)
+        for run in taken
     ]
 
 
