@@ -122,15 +122,18 @@ def _literal(queryset: QuerySet[Any, Any], path: str, value: Any) -> Any:
 
 
 def read_list_request(
-    query: QueryDict, *, orders: Mapping[str, str], expands: Sequence[str], totals: bool
+    query: QueryDict, *, orders: Mapping[str, str], expands: Sequence[str], totals: bool, descending: bool = False
 ) -> ListRequest:
-    """Reads a list's query. Whatever is not part of the protocol is refused by name."""
+    """Reads a list's query. Whatever is not part of the protocol is refused by name.
+
+    `descending` is the direction of a field that comes without one.
+    """
     allowed = ["limit", "start_after", "order", "filter"] + ["expand"] * bool(expands) + ["total"] * totals
     refuse_unknown(query, allowed)
     return ListRequest(
         limit=_read_limit(_single(query, "limit")),
         start_after=_single(query, "start_after") or None,
-        order=_read_order(query.getlist("order"), orders),
+        order=_read_order(query.getlist("order"), orders, "[desc]" if descending else "[asc]"),
         filters=tuple(query.getlist("filter")),
         expand=read_choices(query, "expand", expands),
         total=_read_boolean(query, "total"),
@@ -185,7 +188,7 @@ def _read_boolean(query: QueryDict, name: str) -> bool:
     return text == "true"
 
 
-def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order, ...]:
+def _read_order(texts: Sequence[str], orders: Mapping[str, str], usual: str) -> tuple[Order, ...]:
     """`field`, `field[asc]` or `field[desc]`, any number of times, as paths and directions."""
     if len(texts) > MOST_ORDERS:
         raise InvalidError(f"`order` is given more than {MOST_ORDERS} times", at=Parameter("query", "order"))
@@ -198,7 +201,7 @@ def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order,
                 at=Parameter("query", "order", text[:200]),
             )
         if all(orders[field] != path for path, _ in order):
-            order.append((orders[field], direction == "desc]"))
+            order.append((orders[field], (bracket + direction or usual) == "[desc]"))
     return tuple(order)
 
 

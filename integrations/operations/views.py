@@ -7,6 +7,8 @@ from typing import ClassVar
 import django_filters
 from django import forms
 from django.db.models import Q
+from django.http import HttpResponse
+from rest_framework.request import Request
 
 from catalog.registry import list_connectors
 from core.columns import is_id
@@ -84,3 +86,11 @@ class ExecutionViewSet(ReadViewSet):
     orders = {"started_at": "started_at", "completed_at": "completed_at"}
     actions: ClassVar[tuple[str, ...]] = ("list",)
     totals = False
+
+    def list(self, request: Request, **kwargs: str) -> HttpResponse:
+        """Lists the executions of all operations that have ended, the latest first.
+
+        They are kept for a while after their integration is gone. A field in `order` without a direction is sorted
+        from the latest to the first.
+        """
+        return super().list(request, **kwargs)

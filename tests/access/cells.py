@@ -26,6 +26,7 @@ OUTCOMES = {
     404: policy.ABSENT,
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "ExecutionViewSet": "OperationViewSet",
     "IntegrationTokenViewSet": "IntegrationViewSet",
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
@@ -168,7 +169,8 @@ def outcome(answer: Any, operation: Operation, subject: Subject) -> str:
         return OUTCOMES.get(answer.status_code, f"{answer.status_code} {answer.content.decode()}")
     if policy.RULES[str(operation)].kind != "list":
         return policy.DONE
-    return policy.SHOWN if subject.id in [row["id"] for row in answer.json()["result"]] else policy.HIDDEN
+    listed = [row.get("id") or row["operation_id"] for row in answer.json()["result"]]
+    return policy.SHOWN if subject.id in listed else policy.HIDDEN
 
 
 def rendered() -> str:

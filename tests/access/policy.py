@@ -13,7 +13,7 @@ NOTHING = "-"  # the operation does not depend on such an object
 INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
-EVERY, READ = {"*"}, {"list", "list_account", "get", "lookup"}
+EVERY, READ = {"*"}, {"list", "list_account", "list_history", "get", "lookup"}
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
@@ -74,6 +74,7 @@ REACHED = {
     "credentials": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
     "integration_points": {"category"},
+    "operations": {"account", "label", "environment", "category"},
     "tokens": {"account", "label", "environment"},
     "idp": set(),
     "organizations": set(),
@@ -185,6 +186,8 @@ RULES = {
     "PUT /v1/integration-points/{integration_point_id}": Rule("integration_points", "update", "object"),
     "PATCH /v1/integration-points/{integration_point_id}": Rule("integration_points", "patch", "object"),
     "DELETE /v1/integration-points/{integration_point_id}": Rule("integration_points", "delete", "object"),
+    "GET /v1/jobs": Rule("operations", "list", "list"),
+    "GET /v1/jobs/history": Rule("operations", "list_history", "list"),
     "GET /v1/integrations": Rule("integrations", "list", "list"),
     "GET /v1/integrations/{account_id}": Rule("integrations", "list_account", "list"),
     "POST /v1/integrations/{account_id}": Rule("integrations", "create", "below"),

@@ -13,6 +13,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.utils import timezone
+
+from core.columns import new_id
+from core.reading import reader_of
+from core.tenancy import scoped
+from integrations.operations.models import Execution, Operation, OperationStatus, OperationTriggerType
+from integrations.operations.serializers import OperationSerializer
 from tests.api import Api
 
 _number = itertools.count(1)
@@ -201,6 +208,32 @@ def integration_of_all(api: Api, at: Place) -> Example:
     return Example(shown=made.json()["result"]["integration"])
 
 
+def operation(api: Api, at: Place) -> Example:
+    """An operation that has run once. What runs is up to the connector, so it is written as the service writes it."""
+    made = integration_of_all(api, at).shown or {}
+    schedule = {"operation": "assets_query_devices", "enabled": False, "frequency": {"type": "periodic", "value": "4h"}}
+    shared = {"account_id": made["account_id"], "category": made["category"], "operation": schedule["operation"]}
+    now = timezone.now()
+    with scoped(api.scope):
+        row = Operation.in_scope(
+            integration_id=made["id"], schedule=schedule, status=OperationStatus.DISABLED, **shared
+        )
+        row.save(force_insert=True)
+        execution = Execution.in_scope(
+            id=new_id(),
+            operation_id=row.id,
+            integration_id=made["id"],
+            trigger_type=OperationTriggerType.SCHEDULED,
+            trigger_source=made["id"],
+            status=OperationStatus.COMPLETE,
+            started_at=now,
+            completed_at=now,
+            **shared,
+        )
+        execution.save(force_insert=True)
+    return Example(shown=reader_of(OperationSerializer).plan.document(row))
+
+
 def sso(api: Api, at: Place) -> Example:
     config = {
         "type": "oidc",
@@ -222,6 +255,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "IntegrationPointViewSet": integration_point,
     "IntegrationViewSet": integration,
     "MemberViewSet": member,
+    "OperationViewSet": operation,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
     "RoleViewSet": role,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from tests.api import Api
 from tests.integrations.operations.worked import (
     HOUR,
-    executions,
     history,
     jobs,
     kept,
     make_scheduled,
-    operation_of,
-    schedule,
     soon,
     waiting,
     work_at,
