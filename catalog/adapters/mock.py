@@ -6,11 +6,12 @@ What a stream holds follows from the integration's id and the time alone, so rea
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -41,7 +42,7 @@ class MockSource:
         stream = STREAMS[operation]
         if time_field and time_field not in stream.time_fields:
             return f"`time_filter_field` is none of {', '.join(stream.time_fields)}"
-        sample = object_of(stream, f"sample:{operation}", 0, START, START)
+        sample = Version(START, "sample", f"sample:{operation}", 0, START, START).build(stream)
         for text in filters:
             condition = read_condition(text)
             if condition is None:
@@ -76,20 +77,20 @@ class MockSource:
     def _answer(self, query: Query, cursor: str, conditions: Sequence[Condition]) -> bytes:
         """A page as the body of an HTTP answer would hold it."""
         stream = STREAMS[query.operation]
-        field = query.time_field or stream.time_field
-        since = format_instant(query.since) if query.since else ""
-        until = format_instant(query.until)
-        kept = sorted(
-            (value_at(data, field), uid, data)
-            for uid, data in objects_of(stream, f"{query.seed}:{query.operation}", query)
-            if since < value_at(data, field) <= until and all(each.keeps(data) for each in conditions)
-        )
-        if cursor:
-            kept = [each for each in kept if f"{each[0]},{each[1]}" > cursor]
-        page = kept[:PAGE_SIZE]
-        following = f"{page[-1][0]},{page[-1][1]}" if len(kept) > PAGE_SIZE else ""
-        items = [{"id": uid, "time": at, "data": data} for at, uid, data in page]
-        return orjson.dumps({"items": items, "next": following})
+        page: list[dict[str, Any]] = []
+        following = ""
+        for version in versions_of(stream, f"{query.seed}:{query.operation}", query):
+            place = f"{format_instant(version.time)},{version.uid}"
+            if place <= cursor:
+                continue
+            data = version.build(stream)
+            if not all(each.keeps(data) for each in conditions):
+                continue
+            if len(page) == PAGE_SIZE:
+                following = f"{page[-1]['time']},{page[-1]['id']}"
+                break
+            page.append({"id": version.uid, "time": format_instant(version.time), "data": data})
+        return orjson.dumps({"items": page, "next": following})
 
     def _parsed(self, answer: bytes) -> Page:
         try:
@@ -100,31 +101,52 @@ class MockSource:
         return Page(records, read["next"])
 
 
-def objects_of(stream: Stream, seed: str, query: Query) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What a stream holds at the end of the query's time: the last version of each object, or every event."""
-    earliest = query.since or query.until - YEAR
+class Version(NamedTuple):
+    """One state of an object, or one event: when it came to be, and what its data follows from."""
+
+    time: dt.datetime  # what the time filter looks at
+    uid: str
+    seed: str  # of the object
+    number: int
+    created: dt.datetime
+    changed: dt.datetime
+
+    def build(self, stream: Stream) -> dict[str, Any]:
+        """The data: what the object is stays, what changes follows from the version."""
+        own = f"{self.seed}:{self.number}"
+        same = random.Random(own if stream.is_event else self.seed)  # noqa: S311 - made-up data
+        data = stream.make(same, random.Random(own))  # noqa: S311 - made-up data
+        data["metadata"] = {"uid": self.uid, "version": str(self.number + 1)}
+        for path in stream.time_fields:
+            target = data
+            *steps, last = path.split(".")
+            for step in steps:
+                target = target.setdefault(step, {})
+            target[last] = format_instant(self.created if is_first(path) else self.changed)
+        return data
+
+
+def versions_of(stream: Stream, seed: str, query: Query) -> list[Version]:
+    """What a query finds, by time: of an object its last state at the end, of events all."""
+    since = query.since or START
+    by_creation = is_first(query.time_field)
+    found = []
     for i in range(stream.size):
-        pace = random.Random(f"{seed}:{i}")  # noqa: S311 - made-up data
-        begin = START + pace.random() * (DAY if stream.is_event else YEAR)
+        own = f"{seed}:{i}"
+        pace = random.Random(own)  # noqa: S311 - made-up data
+        created = START + pace.random() * (DAY if stream.is_event else YEAR)
         period = DAY if stream.is_event else DAY * pace.randint(1, 20)
-        last = (query.until - begin) // period
-        first = max(0, (earliest - begin) // period) if stream.is_event else last
-        for version in range(first, last + 1 if last >= 0 else first):
-            data = object_of(stream, f"{seed}:{i}", version, begin, begin + version * period)
-            yield str(data["metadata"]["uid"]), data
+        last = (query.until - created) // period
+        first = max(0, (max(since, query.until - YEAR) - created) // period) if stream.is_event else max(0, last)
+        for number in range(first, last + 1):
+            changed = created + number * period
+            time = created if by_creation else changed
+            if query.since is None or query.since < time <= query.until:
+                uid = hashlib.blake2s(f"{own}:{number if stream.is_event else ''}".encode(), digest_size=8).hexdigest()
+                found.append(Version(time, uid, own, number, created, changed))
+    return sorted(found)
 
 
-def object_of(stream: Stream, seed: str, version: int, created: dt.datetime, changed: dt.datetime) -> dict[str, Any]:
-    """One object: what it is stays, what changes follows from its version."""
-    same = f"{seed}:{version}" if stream.is_event else seed
-    uid = random.Random(f"uid:{same}").getrandbits(64)  # noqa: S311 - made-up data
-    now = random.Random(f"{seed}:{version}")  # noqa: S311 - made-up data
-    data = stream.make(random.Random(same), now)  # noqa: S311 - made-up data
-    data["metadata"] = {"uid": f"{uid:016x}", "version": str(version + 1)}
-    for path in stream.time_fields:
-        target = data
-        *steps, last = path.split(".")
-        for step in steps:
-            target = target.setdefault(step, {})
-        target[last] = format_instant(created if "created" in last or "first" in last else changed)
-    return data
+def is_first(path: str) -> bool:
+    """Whether a time is that of an object's beginning."""
+    return "created" in path or "first" in path

@@ -122,7 +122,10 @@ def perform(claimed: Claim, clock: Clock = database_now) -> str:
 def _given_up(claimed: Claim, error: str) -> Outcome:
     """The end of a run that nobody could do. A kind with a `give_up` says what is recorded of it."""
     give_up: Callable[[Claim, str], Outcome] | None = getattr(kinds()[claimed.kind], "give_up", None)
-    return Outcome("failed", error=error) if give_up is None else give_up(claimed, error)
+    if give_up is None:
+        return Outcome("failed", error=error)
+    with scoped(Scope(claimed.organization_id)):
+        return give_up(claimed, error)
 
 
 def _broken(claimed: Claim, now: dt.datetime) -> Outcome:
