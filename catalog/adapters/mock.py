@@ -79,7 +79,10 @@ class MockSource:
         stream = STREAMS[query.operation]
         page: list[dict[str, Any]] = []
         following = ""
+        after = read_instant(cursor.partition(",")[0]) or START
         for version in versions_of(stream, f"{query.seed}:{query.operation}", query):
+            if version.time < after:
+                continue
             place = f"{format_instant(version.time)},{version.uid}"
             if place <= cursor:
                 continue

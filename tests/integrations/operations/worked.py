@@ -21,7 +21,7 @@ HOUR = dt.timedelta(hours=1)
 
 def schedule(operation: str = "assets_query_devices", **members: Any) -> dict[str, Any]:
     frequency = {"type": "periodic", "value": "4h"}
-    return {"operation": operation, "enabled": True, "frequency": frequency, "backfill_from_time": "max", **members}
+    return {"operation": operation, "enabled": True, "frequency": frequency, "backfill_from_time": "60d", **members}
 
 
 def make_scheduled(
