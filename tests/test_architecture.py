@@ -20,6 +20,7 @@ UNSCOPED = {
     "core/idempotency/services.py": "keys end by their age, whosever they are",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
+    "integrations/operations/services.py": "history ends by its age, whosever it is",
     "organizations/management/commands/set_organization_state.py": "the operator names any organization",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
     "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
