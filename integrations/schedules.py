@@ -43,7 +43,12 @@ class PeriodicFrequencySerializer(StrictSerializer):
     """At a fixed interval."""
 
     type = EnumField(["periodic"], help_text="`periodic`")
-    value = DurationField(least=SHORTEST, most="8760h", help_text="The interval, such as `4h`; at least 5 minutes.")
+    value = DurationField(
+        least=SHORTEST,
+        most="8760h",
+        days=True,
+        help_text="The interval, such as `30m`, `4h` or `1d`; at least 5 minutes.",
+    )
 
 
 class OperationIncrementalPullConfigSerializer(StrictSerializer):

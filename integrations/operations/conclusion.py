@@ -109,7 +109,7 @@ def _written(begun: Begun, problem: ProblemError | None) -> Execution:
     operation, progress, full = begun.operation, begun.progress, is_full(begun.operation.schedule)
     newest = progress.get("newest")
     ended = begun.now()
-    final = _cursor(operation, begun.page) if problem or begun.page else format_instant(begun.until)
+    final = _cursor(operation, begun.page) if problem or begun.page else format_instant(_reached(operation, begun))
     execution: Execution = Execution.in_scope(
         id=begun.claimed.run_id,
         operation_id=operation.id,
@@ -145,7 +145,7 @@ def _advance(operation: Operation, begun: Begun, problem: ProblemError | None) -
         is_open = bool(begun.page)
         operation.progress = {"until": progress["until"], "page": begun.page} if is_open else None
         if problem is None and not is_open:
-            operation.since = max(operation.since or begun.until, begun.until)
+            operation.since = _reached(operation, begun)
     if operation.status != OperationStatus.DISABLED:
         operation.status = OperationStatus.SCHEDULED
         operation.errors = [{"message": problem.message}] if problem else None
@@ -178,6 +178,11 @@ def _announce(operation: Operation, begun: Begun, execution: Execution, problem:
             document=lambda: plan.document(operation) | {"execution_id": execution.id},
         )
     )
+
+
+def _reached(operation: Operation, begun: Begun) -> dt.datetime:
+    """Up to which time all was read; never back, whatever the clock does."""
+    return max(operation.since or begun.until, begun.until)
 
 
 def _cursor(operation: Operation, page: str) -> str:

@@ -143,7 +143,7 @@ def test_frequency__changed__counts_from_the_last_start(acme: Api) -> None:
     integration = make_scheduled(acme)
     now = soon()
     work_at(now)
-    for value, hours in (("6h", 6), ("90m", 1.5)):
+    for value, hours in (("6h", 6), ("90m", 1.5), ("2d", 48)):
         change(acme, integration, [schedule(frequency={"type": "periodic", "value": value})])
         (run,) = waiting(acme)
         assert run.due_at == now + hours * HOUR
