@@ -72,7 +72,7 @@ class Begun:
 
 def keep_progress(begun: Begun, *, problem: ProblemError, at: dt.datetime) -> None:
     """The end of an attempt that is not the last of its execution."""
-    operation = _current(begun)
+    operation = _current(begun.claimed)
     if operation is None:
         return
     begun.count_cpu()
@@ -88,7 +88,7 @@ def keep_progress(begun: Begun, *, problem: ProblemError, at: dt.datetime) -> No
 def conclude_execution(begun: Begun, *, problem: ProblemError | None = None) -> None:
     """The end of an execution, with its history and the run that follows; in the transaction that ends its run."""
     begun.count_cpu()
-    operation = _current(begun)
+    operation = _current(begun.claimed)
     if operation is None:
         problem = problem or ProblemError("the integration or its schedule was deleted meanwhile")
     execution = _written(begun, problem)
@@ -98,11 +98,25 @@ def conclude_execution(begun: Begun, *, problem: ProblemError | None = None) -> 
     _announce(operation or begun.operation, begun, execution, problem)
 
 
-def _current(begun: Begun) -> Operation | None:
+def go_on(claimed: Claim) -> None:
+    """The end of a run that had nothing to do. If the operation was enabled meanwhile, the next run is up to it."""
+    operation = _current(claimed)
+    if operation is None or operation.status == OperationStatus.DISABLED or _is_waited_for(operation):
+        return
+    operation.status = OperationStatus.SCHEDULED
+    operation.save(update_fields=["status"])
+    enqueue(kind=KIND, subject_id=operation.id)
+
+
+def _current(claimed: Claim) -> Operation | None:
     """The operation as it is now, locked; it may have changed or gone since the claim."""
-    found = Operation.objects.unnarrowed().select_for_update(of=("self",)).filter(id=begun.operation.id)
+    found = Operation.objects.unnarrowed().select_for_update(of=("self",)).filter(id=claimed.subject_id)
     current: Operation | None = found.first()
     return current
+
+
+def _is_waited_for(operation: Operation) -> bool:
+    return Run.objects.filter(kind=KIND, subject_id=operation.id, state=RunState.WAITING).exists()
 
 
 def _written(begun: Begun, problem: ProblemError | None) -> Execution:
@@ -155,8 +169,7 @@ def _advance(operation: Operation, begun: Begun, problem: ProblemError | None) -
 
 def _follow_on(operation: Operation, begun: Begun, *, is_unfinished: bool) -> None:
     """The one run that follows: on time, or at once where there is more to read or the time has passed."""
-    waiting = Run.objects.filter(kind=KIND, subject_id=operation.id, state=RunState.WAITING)
-    if operation.status == OperationStatus.DISABLED or waiting.exists():
+    if operation.status == OperationStatus.DISABLED or _is_waited_for(operation):
         return
     at = next_start(operation.schedule, begun.started_at)
     enqueue(kind=KIND, subject_id=operation.id, at=begun.now() if is_unfinished else max(at, begun.now()))

@@ -18,17 +18,18 @@ from catalog.adapters.interface import PASSING, Delivery, Page, ProviderThrottle
 from catalog.adapters.registry import source_of
 from catalog.errors import UnexpectedAnswerError
 from core.columns import format_instant
-from core.errors import ConflictError, InternalError, ProblemError
+from core.errors import ConflictError, InternalError, OrganizationDisabledError, ProblemError
 from core.ledger.services import Claim, Outcome
 from integrations.configs import unmask_config
 from integrations.drafts import draft_integration
 from integrations.models import Integration
-from integrations.operations.conclusion import Begun, conclude_execution, keep_progress
+from integrations.operations.conclusion import Begun, conclude_execution, go_on, keep_progress
 from integrations.operations.models import Operation, OperationStatus
 from integrations.operations.seams import transform
 from integrations.operations.services import is_full, objection_to
 from integrations.operations.sinks import SINKS, find_sink
 from integrations.services import open_values
+from organizations.models import Organization, is_blocked_now
 
 MOST_RECORDS = 10_000  # that one attempt reads
 MOST_BYTES = 32 * 1024 * 1024
@@ -43,13 +44,15 @@ class OperationWork:
 
     def __call__(self, claimed: Claim) -> Outcome:
         begun = begin(claimed)
-        return Outcome("done") if begun is None else carry_out(begun)
+        if begun is None:
+            return Outcome("done", record=lambda: go_on(claimed))
+        return carry_out(begun)
 
     def give_up(self, claimed: Claim, error: str) -> Outcome:
         """What is left of an execution that nobody could carry out."""
         begun = begin(claimed)
         if begun is None:
-            return Outcome("failed", error=error)
+            return Outcome("failed", error=error, record=lambda: go_on(claimed))
         return Outcome("failed", error=error, record=lambda: conclude_execution(begun, problem=InternalError(error)))
 
 
@@ -114,6 +117,8 @@ def carry_out(begun: Begun) -> Outcome:
 def prepare(begun: Begun) -> tuple[Source, Query, Integration]:
     """What is asked of whom, and for whom; or the problem with it."""
     operation, integration = begun.operation, begun.operation.integration
+    if is_blocked_now(Organization.objects.unnarrowed().get()):
+        raise OrganizationDisabledError("the organization is disabled")
     sink = find_sink(account_id=operation.account_id)
     if objection := objection_to(operation.schedule, integration, sink):
         raise ConflictError(objection)

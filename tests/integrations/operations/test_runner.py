@@ -15,6 +15,7 @@ from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from integrations.operations import runner
 from integrations.operations.services import prune_executions
+from organizations.models import Organization, OrganizationState
 from tests.api import Api
 from tests.integrations.operations.worked import (
     HOUR,
@@ -240,6 +241,37 @@ def test_schedule__taken_off_while_it_runs__runs_no_more(acme: Api) -> None:
     assert (len(waiting(acme)), jobs(acme)[0]["status"]) == (1, "SCHEDULED")
 
 
+def test_schedule__taken_off_and_put_back_while_a_run_looks__is_not_forgotten(acme: Api) -> None:
+    integration = make_scheduled(acme)
+    now = soon()
+    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    change(acme, integration, [schedule(enabled=False)])
+    with scoped(acme.scope):
+        nothing_to_do = runner.WORK(claimed)
+    change(acme, integration, [schedule()])
+    assert waiting(acme) == []  # the run in hand sees to it
+    conclude(claim=claimed, outcome=nothing_to_do, now=now)
+    assert (executions(acme), jobs(acme)[0]["status"], len(waiting(acme))) == ([], "SCHEDULED", 1)
+    assert work_at(soon()) == 1
+    assert history(acme)[0]["status"] == "COMPLETE"
+
+
+def test_organization__disabled__has_nothing_carried_out(acme: Api) -> None:
+    make_scheduled(acme)
+    now = soon()
+    set_state(acme, OrganizationState.DISABLED)
+    work_at(now)
+    set_state(acme, OrganizationState.ENABLED)
+    assert (history(acme)[0]["error"], kept(acme)) == ("the organization is disabled", [])
+    work_at(now + 4 * HOUR)
+    assert history(acme)[0]["status"] == "COMPLETE"
+
+
+def set_state(api: Api, state: str) -> None:
+    with scoped(api.scope):
+        Organization.objects.update(state=state)
+
+
 def test_execution__that_ended__is_news(acme: Api) -> None:
     integration = make_scheduled(acme)
     work_at(soon())
@@ -247,6 +279,14 @@ def test_execution__that_ended__is_news(acme: Api) -> None:
         event = AuditEvent.objects.filter(action="operations.complete").get()
     assert (event.account_id, event.integration_id) == (integration["account_id"], integration["id"])
     assert (event.status, event.category, event.token_id) == ("done", "assets", None)
+
+
+def test_backfill__as_far_as_it_goes__starts_a_year_before_the_operation(acme: Api) -> None:
+    make_scheduled(acme, schedule(backfill_from_time="max", filters=["device.os.type[eq]linux"]))
+    operation = operation_of(acme)
+    assert operation.since == operation.created_at - dt.timedelta(days=365)
+    work_at(soon())
+    assert history(acme)[0]["records_processed"] == len(kept(acme)) > 10
 
 
 def test_prune__executions__goes_by_their_end(acme: Api, globex: Api) -> None:
