@@ -115,6 +115,7 @@ class Execution(Row):
             models.Index(fields=["organization", "completed_at", "id"], name="execution_by_completed_at"),
             models.Index(fields=["organization", "account_id", "started_at", "id"], name="execution_by_account"),
             models.Index(fields=["organization", "operation_id", "started_at"], name="execution_by_operation"),
+            models.Index(fields=["organization", "integration_id", "started_at"], name="execution_by_integration"),
             models.Index(fields=["completed_at"], name="execution_by_age"),
         ]
 
