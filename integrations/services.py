@@ -65,7 +65,8 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     integration.refresh_token_id = issued.token.id
     integration.save(force_insert=True)
     link_credentials(integration=integration, draft=draft, created=created)
-    follow_schedules(integration=integration)
+    if integration.scheduled_operations:
+        follow_schedules(integration=integration)
     follow_sinks(integration=integration)
     return Outcome(integration, draft, created, keys, notes, token=issued)
 
