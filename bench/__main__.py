@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bench import pages, rates
 from bench.databases import ROOT, Filled, Kind, drop_all, fill
@@ -21,7 +22,9 @@ def measure(kind: Kind, folder: Path, options: argparse.Namespace) -> Measured:
     say(f"{kind}: filling {options.accounts:,} accounts")
     service = fill(kind, folder, "service", accounts=options.accounts, organizations=10)
     databases = {"limit": service.copy("limit"), "service": service, "stock": service.copy("stock")}
-    costs = inside(service)
+    costs = inside(service, "costs")
+    say(f"{kind}: deliveries")
+    delivered = inside(service, "deliveries", SYNQMGR_OUTBOUND_ALLOW="127.0.0.0/8", SYNQMGR_LOG_LEVEL="WARNING")
     say(f"{kind}: {options.rounds} rounds of list, get and create")
     with running(databases, threads) as servers:
         measured = rates.measure(servers, rounds=options.rounds, seconds=options.seconds)
@@ -39,22 +42,23 @@ def measure(kind: Kind, folder: Path, options: argparse.Namespace) -> Measured:
         slow=slow,
         queries={name: int(count) for name, count in costs["queries"].items()},
         sealing=costs["sealing"],
+        deliveries=delivered,
     )
 
 
-def inside(data: Filled) -> dict[str, dict[str, float]]:
+def inside(data: Filled, module: str, **environment: str) -> Any:
+    """What a module of the bench prints in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.costs"],
+        [sys.executable, "-m", f"bench.{module}"],
         input=json.dumps({"token": data.token, "organization_id": data.organization_id}),
         stdout=subprocess.PIPE,
-        stderr=(data.folder / "costs.log").open("wb"),
+        stderr=(data.folder / f"{module}.log").open("wb"),
         text=True,
         cwd=ROOT,
-        env=data.environment,
+        env=data.environment | environment,
         check=True,
     )
-    costs: dict[str, dict[str, float]] = json.loads(done.stdout)
-    return costs
+    return json.loads(done.stdout)
 
 
 def read_options() -> argparse.Namespace:

@@ -37,6 +37,7 @@ class Measured:
     slow: dict[str, float]
     queries: dict[str, int]
     sealing: dict[str, float]
+    deliveries: float  # a second
 
 
 @dataclasses.dataclass(slots=True)
@@ -119,6 +120,7 @@ def page(all_: list[Measured], postgresql: str, run: str) -> str:
         sealing = measured.sealing
         parts = f"{sealing['bare']:.1f} us bare, {sealing['envelope']:.1f} us with the key in hand"
         lines += [f"Sealing 1 KB: {parts}, {sealing['seal']:.0f} us with reading and opening the key.", ""]
+        lines += [f"Webhook deliveries of one worker: {measured.deliveries:,.0f} a second.", ""]
     lines += ["## Bars", "", "| bar | measured | bound | |", "|---|---|---|---|"]
     lines += [bar.row() for measured in all_ for bar in bars(measured)]
     return "\n".join([*lines, "", NOTES.read_text()])

@@ -6,13 +6,18 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import orjson
 
 from catalog.members import CredentialMember, find_credentials
 from catalog.validation import ConfigError, find_errors
+from core.late import LateModule
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+else:
+    jsonschema_rs = LateModule("jsonschema_rs")  # 3 MiB, for who makes integrations
 
 ROOT = Path(__file__).resolve().parent
 FORMS = "../../schemas/credentials.json#/$defs/"  # how a provider's file refers to the shared forms

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any
 
 from catalog.members import MAX_DEPTH, Schema, TooDeepError, walk, without_nulls
 from core.parsing import json_pointer
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 MAX_ERRORS = 50
 URL_MESSAGE = "must be an http or https URL without user name, password or fragment"

@@ -58,6 +58,20 @@ def check_debug(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[check
     ]
 
 
+def check_public_url(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+    """Identity providers and browsers are told this address; without single sign-on nobody is."""
+    told = "SYNQMGR_PUBLIC_URL" in settings.EXPLICIT or bool(settings.RETURN_TO)
+    if not (settings.PRODUCTION and told) or settings.PUBLIC_URL.startswith("https://"):
+        return []
+    return [
+        checks.Error(
+            "In production browsers must reach the service by https: whoever signs on sends it what is secret.",
+            hint="Set SYNQMGR_PUBLIC_URL to the address that browsers use, such as https://api.example.com.",
+            id="core.E007",
+        )
+    ]
+
+
 def check_redis(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
     try:
         shared_counts().close()
@@ -105,7 +119,7 @@ def check_tenant_role(
     return missing
 
 
-CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_redis, check_row_security)
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_public_url, check_redis, check_row_security)
 
 
 def register() -> None:

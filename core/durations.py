@@ -21,6 +21,14 @@ def parse_duration(text: str) -> dt.timedelta | None:
     return dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds) or None
 
 
+def duration_of(text: str) -> dt.timedelta:
+    """How long a text is that is known to be a duration."""
+    duration = parse_duration(text)
+    if duration is None:
+        raise ValueError(f"{text!r} is not a duration")
+    return duration
+
+
 class DurationField(StringField):
     """A duration between two bounds, kept as it is written. With `days` it may also be written as `1d`."""
 

@@ -15,6 +15,7 @@ from core.columns import ID_PATTERN, TextColumn, read_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
+_MOST = 2**63 - 1  # that a column holds
 _CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+)?)\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
 _SPELLINGS = {"neq": "ne"}
 _LOOKUPS = {"eq": "exact", "ne": "exact", "gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte", "like": "like"}
@@ -102,6 +103,14 @@ class EnumFilter(WireFilter):
 
 class InstantFilter(WireFilter):
     field_class = InstantFormField
+
+
+class IntegerFilter(WireFilter):
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        message = {"invalid": "must be a whole number"}
+        super().__init__(min_value=-_MOST, max_value=_MOST, error_messages=message, **kwargs)
 
 
 class MembershipFilter(WireFilter):

@@ -162,6 +162,12 @@ def read_choices(query: QueryDict, name: str, choices: Sequence[str]) -> tuple[s
     return values
 
 
+def read_choice(query: QueryDict, name: str, choices: Sequence[str]) -> str | None:
+    """A parameter that is given once at most, whose value comes from a list."""
+    _single(query, name)
+    return next(iter(read_choices(query, name, choices)), None)
+
+
 def _single(query: QueryDict, name: str) -> str | None:
     values = query.getlist(name)
     if len(values) > 1:

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests by route, method and status, and how long they took."""
+"""Metrics for Prometheus: requests by route, method and status, how long they took, and what the others count."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from core.crypto.hashing import same
 from core.errors import ForbiddenError
+from core.gauges import Build, Ledger, Processes
 from core.network import client_address
 
 REQUESTS = Counter("synqmgr_http_requests_total", "Requests answered.", ["method", "route", "status"])
@@ -47,8 +48,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
         allowed = client_address(request) in ("127.0.0.1", "::1")
     if not allowed:
         raise ForbiddenError("metrics are for the operator: set SYNQMGR_METRICS_TOKEN and send it as a bearer token")
+    own = CollectorRegistry()
+    for collector in (Build(), Ledger(), Processes()):
+        own.register(collector)
+    return HttpResponse(counted() + generate_latest(own), content_type=CONTENT_TYPE_LATEST)
+
+
+def counted() -> bytes:
+    """What this process has counted, or all processes that share a folder."""
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    return generate_latest(registry)

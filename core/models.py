@@ -13,11 +13,12 @@ from django.utils import timezone
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
 from core.idempotency.models import IdempotentRequest
-from core.ledger.models import Run, Worker
+from core.ledger.models import Chore, Run, Worker
 from core.prepared import Statement
 from core.tenancy import TenantModel
 
 __all__ = [
+    "Chore",
     "IdempotentRequest",
     "OrganizationKey",
     "Resource",

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import functools
+import ipaddress
+import re
+
 from django.conf import settings
 from django.http import HttpRequest
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_WITH_PORT = re.compile(r"\[(.*)\](?::\d+)?\Z|([0-9.]+):\d+\Z")  # some proxies forward the port as well
+_LONGEST = 64  # characters, of which no address has as many
+
+
+def parse_address(text: str) -> Address | None:
+    """The address in a text, whatever a server or a proxy has put around it; None when there is none.
+
+    IPv4 written as IPv6 is IPv4, and a zone is of no interest.
+    """
+    return _parse(text) if len(text) <= _LONGEST else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _parse(text: str) -> Address | None:
+    match = _WITH_PORT.match(text)
+    bare = (match[1] or match[2] or "") if match else text
+    try:
+        address = ipaddress.ip_address(bare.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
 
 def client_address(request: HttpRequest) -> str:
+    """The client's address in its plainest form. Of what is none, such as a socket file, the text itself."""
+    text = _client_text(request)
+    address = parse_address(text)
+    return text if address is None else str(address)
+
+
+def _client_text(request: HttpRequest) -> str:
     """The n-th forwarded address from the right for n trusted proxies; the peer when there are none."""
     peer: str = request.META.get("REMOTE_ADDR", "")
     trusted = settings.TRUSTED_PROXIES

@@ -10,7 +10,7 @@ from core.tenancy import EVERYTHING, Narrowing, Scope
 
 Grants = Mapping[str, frozenset[str]]  # resource -> verbs; resource "all" and verb "*" stand for every one
 READ_VERBS = frozenset({"list", "get", "lookup", "list_account", "list_events", "list_history", "timeseries",
-                        "integration_timeseries", "read"})  # fmt: skip
+                        "integration_timeseries", "status", "read"})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,14 +57,11 @@ def lies_within(links: Sequence[Link], bounds: Sequence[Link]) -> bool:
 
 def _covers(bound: Link, link: Link) -> bool:
     return all(
-        any(holds(wide.verbs, grant.verbs) and grant.narrowing.lies_within(wide.narrowing) for wide in bound)
+        any(allows(wide.verbs, resource, verb) and grant.narrowing.lies_within(wide.narrowing) for wide in bound)
         for grant in link
+        for resource, verbs in grant.verbs.items()
+        for verb in verbs
     )
-
-
-def holds(grants: Grants, others: Grants) -> bool:
-    """Whether a permission set grants all that another does."""
-    return all(allows(grants, resource, verb) for resource, verbs in others.items() for verb in verbs)
 
 
 def allows(grants: Grants, resource: str, verb: str) -> bool:

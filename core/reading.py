@@ -49,7 +49,7 @@ class Reader:
         return Slot(name, column_at(self.model, path))
 
     def _slotted(self, fixed: Fixed) -> tuple[Scope, dict[str, Slot]]:
-        organization_id = self._slot("organization_id", self.model.tenant_column.removesuffix("_id"))
+        organization_id = self._slot("organization_id", self.model.tenant_column)
         return Scope(organization_id), {path: self._slot(path, path) for path in fixed}
 
     def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
@@ -72,6 +72,22 @@ class Reader:
             raise missing(self.model, identifier)
         if len(rows) > 1:
             raise ambiguous(self.model, identifier)
+        return self.plan.encode(rows)[0]
+
+    def only(self, fixed: Fixed) -> dict[str, Any]:
+        """The one object that these equalities leave, such as the status of an integration."""
+        scope = current_scope()
+        if scope.groups:
+            rows = self.plan.rows(self.rows_in(scope, fixed))
+        else:
+
+            def build() -> QuerySet[Any, Any]:
+                return self.plan.selecting(self.rows_in(*self._slotted(fixed)))
+
+            statement = prepared((self.plan, "only", *fixed), build)
+            rows = statement.rows(organization_id=scope.organization_id, **fixed)
+        if len(rows) != 1:
+            raise missing(self.model, ", ".join(map(str, fixed.values())))
         return self.plan.encode(rows)[0]
 
     def page(

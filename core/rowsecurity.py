@@ -165,7 +165,8 @@ def tenant_keys() -> Iterator[Any]:
         if model._meta.proxy or not _has_organization(model):
             continue
         for field in model._meta.local_concrete_fields:
-            if isinstance(field, models.ForeignKey) and _has_organization(field.related_model):
+            is_constraint = isinstance(field, models.ForeignKey) and getattr(field, "db_constraint", True)
+            if is_constraint and _has_organization(field.related_model):
                 yield field
 
 

@@ -1,194 +1,31 @@
-"""The base viewsets: authentication, permission, scope, and the verbs every resource has."""
+"""The base viewsets: the verbs every resource has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-import orjson
 from django.db import transaction
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse
 from django_filters import FilterSet
-from rest_framework import viewsets
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from core import activity
 from core.columns import format_instant
 from core.errors import (
     ForbiddenError,
-    MalformedBodyError,
-    Parameter,
-    ProblemError,
 )
 from core.filters import ResourceFilterSet
-from core.idempotency import services as idempotency
-from core.limits.requests import admit
 from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
-from core.masking import masked, masked_patch, shape_of
 from core.models import Resource
 from core.open_views import OpenViewSet
-from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.patch import apply_patch
-from core.permissions import Principal
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
-from core.problems import as_problem
 from core.reading import Page, Reader, find, reader_of
-from core.serializers import Mode, ResourceSerializer, in_mode, read_only_names, validated
-from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
+from core.scoped_views import VERBS, ScopedViewSet, enter_for_change
+from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
+from core.tenancy import current_scope
 
-VERBS = {
-    "list": "list",
-    "create": "create",
-    "retrieve": "get",
-    "update": "update",
-    "partial_update": "patch",
-    "destroy": "delete",
-}
-
-
-BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
-UNRECORDED = frozenset({429, 500, 503})  # the limiter's refusals are too many, and a failure refuses nothing
-
-
-def enter_for_change(model: type[TenantModel]) -> None:
-    """What all accounts share is not for those to change who may touch some accounts only."""
-    scope = scope_for_change(model, current_scope())
-    if scope is None:
-        raise ForbiddenError("the token is good for a part of the organization, and this belongs to all of it")
-    enter(scope)
-
-
-class ScopedViewSet(OpenViewSet):
-    """Authenticates, checks the permission and opens the scope. No code below it can act outside one."""
-
-    resource: ClassVar[str]  # the permission table's name of what is acted on
-    verbs: ClassVar[dict[str, str]] = {}  # action -> verb, for actions of its own
-    surface: ClassVar[str] = "management"
-    authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
-
-    principal: Principal = None  # type: ignore[assignment] # nobody before `initial`
-    sent: Any = None  # the body, once it was read
-    once: idempotency.Once | None = None
-    has_recorded_refusal = False
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = admit(request, self.surface)
-        self.refuse_other_methods()
-        self.principal = principal
-        scope = self.scope_of(principal) if principal.surface == self.surface else None
-        if scope is None:
-            raise ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}")
-        enter(scope)
-
-    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """What the action says; once only, if the request carries a key that says so."""
-        if request.method != "POST" or (key := request.headers.get(idempotency.HEADER)) is None:
-            return super().answer(request, *args, **kwargs)
-        address = f"POST {request.get_full_path()}"
-        begun = idempotency.begin(
-            key=key, token_id=self.principal.token_id, request=address, body=request._request.body
-        )
-        if isinstance(begun, HttpResponse):
-            return begun
-        self.once = begun
-        try:
-            response = cast(HttpResponse, super().answer(request, *args, **kwargs))
-        except Exception:
-            begun.release()
-            raise
-        self.settle(response.content, response.status_code, response.headers.get("ETag", ""))
-        return response
-
-    def settle(self, content: bytes, status: int = 200, etag: str = "") -> None:
-        """Keeps the answer for whoever sends the request again."""
-        if self.once is not None:
-            self.once.settle(content, status, etag)
-
-    def handle_exception(self, exc: Exception) -> Any:
-        """A refused change is news as well."""
-        problem = as_problem(exc)
-        if self.principal is not None and not self.has_recorded_refusal and problem.status not in UNRECORDED:
-            try:
-                with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
-                    self.record(problem)
-            except Exception as failure:  # noqa: BLE001 - the answer tells that nothing works, see core.problems
-                problem = as_problem(failure)
-        return super().handle_exception(problem)
-
-    def scope_of(self, principal: Principal) -> Scope | None:
-        """Where a principal may do this; None where it may not."""
-        return principal.scope_for(self.resource, self.verb)
-
-    def get_parsers(self) -> list[BaseParser]:
-        """A JSON Patch is a body of PATCH only."""
-        return [StrictJSONParser(), PatchParser()] if self.action == "partial_update" else [StrictJSONParser()]
-
-    @property
-    def verb(self) -> str:
-        return self.verbs.get(self.action) or VERBS[self.action]
-
-    def record(
-        self,
-        outcome: ProblemError | None = None,
-        *,
-        object_id: str = "",
-        subject: Any = None,
-        document: Callable[[], dict[str, Any]] | None = None,
-        answer: Any = None,
-    ) -> None:
-        """Tells the recorder of a change or a refused one; reads are not news.
-
-        It belongs into the transaction of the change, after all else. `answer` is the content of a POST's answer.
-        """
-        if self.request.method in ("GET", "HEAD"):
-            return
-        self.has_recorded_refusal = outcome is not None
-        activity.record(
-            activity.Activity(
-                resource=self.resource,
-                verb=self.verb,
-                object_id=object_id or (subject.pk if subject is not None else ""),
-                token_id=self.principal.token_id,
-                organization_id=self.principal.organization_id,
-                outcome=activity.DONE if outcome is None else outcome.slug,
-                status=200 if outcome is None else outcome.status,
-                message="" if outcome is None else outcome.message,
-                member_id=self.principal.member_id,
-                call=activity.call_of(self.request._request, self.masked_body()),
-                subject=subject,
-                document=document,
-            )
-        )
-        if answer is not None:
-            self.settle(orjson.dumps(answer))
-
-    def masked_body(self) -> Any:
-        """The body as far as it was read, without secrets."""
-        if self.sent is None:
-            return None
-        declared = getattr(self, "requests", {}).get(self.action)
-        if declared is None and self.action in BODY_MODES:
-            declared = in_mode(self.serializer_class, BODY_MODES[self.action])  # type: ignore[attr-defined]
-        if self.action == "partial_update":
-            return masked_patch(shape_of(declared), self.sent)
-        return masked(shape_of(declared) if declared else None, self.sent)
-
-    def body(self) -> Any:
-        """The request's body, which must be there."""
-        if not self.has_body() or self.request.data is EMPTY:
-            raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
-        self.sent = self.request.data
-        return self.sent
-
-    def has_body(self) -> bool:
-        return self.request.META.get("CONTENT_LENGTH") not in (None, "", "0")
-
-    @staticmethod
-    def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        return HttpResponse(
-            orjson.dumps(content), content_type="application/json", status=status, headers=dict(headers or {})
-        )
+__all__ = ["VERBS", "OpenViewSet", "ReadViewSet", "ResourceViewSet", "ScopedViewSet", "enter_for_change"]
 
 
 class ReadViewSet(ScopedViewSet):
@@ -250,11 +87,15 @@ class ReadViewSet(ScopedViewSet):
 
     def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
-        shown = self.reader.one(self.identifier(), self.fixed())
+        shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
         if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
+
+    def shown_one(self) -> dict[str, Any]:
+        """The object of the address."""
+        return self.reader.one(self.identifier(), self.fixed())
 
     def identifier(self) -> str:
         return str(self.kwargs[self.lookup_url_kwarg])

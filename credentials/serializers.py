@@ -13,7 +13,7 @@ from core.fields import ComputedField, EnumField, InstantField, IntegerField, Js
 from core.serializers import ResourceSerializer, StrictSerializer
 from core.unions import Forms, UnionField
 from credentials.models import Credential, CredentialType, ManagedType, OwnerType
-from credentials.services import CredentialSpec, create_credential, open_config, seal_config
+from credentials.services import CredentialSpec, create_credential, keep_replaced, open_config, seal_config
 
 LONGEST_SECRET = 65_536
 
@@ -182,6 +182,7 @@ class CredentialSerializer(ResourceSerializer):
     def update(self, instance: Credential, validated_data: dict[str, Any]) -> Credential:
         config = validated_data.pop("config", None)
         if config is not None and config != open_config(credential=instance):
+            keep_replaced(credential=instance)
             instance.version += 1
             seal_config(credential=instance, config=config)
         credential: Credential = super().update(instance, validated_data)

@@ -15,6 +15,8 @@ from core.names import assign_name
 from core.references import Owner
 from credentials.models import Credential, ManagedType, OwnerType
 
+OVERLAP = dt.timedelta(hours=24)  # a webhook's secret that was replaced goes on signing for as long
+
 
 class CredentialExpiredError(InvalidError):
     """An expired credential was to be used."""
@@ -70,6 +72,20 @@ def create_credential(*, owner: Owner, spec: CredentialSpec) -> Credential:
     seal_config(credential=credential, config=spec.config)
     credential.save(force_insert=True)
     return credential
+
+
+def keep_replaced(*, credential: Credential) -> None:
+    """Keeps the secret of a webhook that is about to be replaced, for as long as receivers may take to change over."""
+    now = dt.datetime.now(dt.UTC)
+    until = min(credential.expires or now + OVERLAP, now + OVERLAP)
+    if credential.owner_type == OwnerType.ORGANIZATION_WEBHOOK and until > now:
+        spec = CredentialSpec(
+            config=open_config(credential=credential),
+            fullname=f"{credential.name} before",
+            expires=until,
+            managed=ManagedType.MANAGED,
+        )
+        create_credential(owner=Owner(credential.owner_type, credential.owner_id, None), spec=spec)
 
 
 def use_credential(*, credential: Credential, at: Parameter | None = None) -> dict[str, Any]:

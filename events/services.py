@@ -1,4 +1,4 @@
-"""The recorder of what happens: the log line and the audit row."""
+"""The recorder of what happens: the log line, the webhooks that are told, and the audit row."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from core.activity import Activity
 from core.logs import record_activity
 from core.tenancy import Scope, scoped
 from events.audit.services import append_event
+from events.deliveries.outbox import announce
 
 
 def record(activity: Activity) -> None:
@@ -15,5 +16,6 @@ def record(activity: Activity) -> None:
     record_activity(activity)
     if not activity.organization_id:
         return
-    with transaction.atomic(), scoped(Scope(activity.organization_id)):
-        append_event(activity)
+    with transaction.atomic(savepoint=False), scoped(Scope(activity.organization_id)):
+        announce(activity)
+        append_event(activity)  # the last step: it locks the organization's chain

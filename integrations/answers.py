@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from core.fields import ListField
-from core.schema.problems import ProblemSerializer
+from core.kinds import ProblemSerializer
 from credentials.serializers import CredentialSerializer
 from identity.tokens.serializers import TokenPairSerializer
 from integrations.serializers import IntegrationSerializer

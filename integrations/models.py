@@ -12,10 +12,29 @@ from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
+from integrations.billing.models import Usage, UsageBelow
+from integrations.bridges.models import Bridge, BridgeAgent, BridgeLabel, BridgeRequest
 from integrations.operations.models import Execution, Operation, SinkRecord
 from integrations.points.models import IntegrationPoint
+from integrations.status.models import Status, StatusEvent, StatusHour
 
-__all__ = ["Execution", "Integration", "IntegrationCredential", "IntegrationPoint", "Operation", "SinkRecord"]
+__all__ = [
+    "Bridge",
+    "BridgeAgent",
+    "BridgeLabel",
+    "BridgeRequest",
+    "Execution",
+    "Integration",
+    "IntegrationCredential",
+    "IntegrationPoint",
+    "Operation",
+    "SinkRecord",
+    "Status",
+    "StatusEvent",
+    "StatusHour",
+    "Usage",
+    "UsageBelow",
+]
 
 
 class Integration(Resource):

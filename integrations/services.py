@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from catalog.errors import VerificationUnavailableError
 from core.columns import new_id
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ProblemError
@@ -18,11 +19,12 @@ from credentials.services import CredentialSpec, create_credential, delete_owned
 from identity.tokens.models import Surface, TokenOwnerType, TokenType
 from identity.tokens.services import IssuedToken, TokenSpec, delete_tokens_of, issue_token
 from integrations.configs import mask_config, mask_webhooks, replace_at
-from integrations.drafts import Draft
+from integrations.drafts import Draft, verify_draft
 from integrations.mappings import additional_for, chains_for
 from integrations.models import Integration, IntegrationCredential
 from integrations.operations.services import follow_schedules, follow_sinks, forget_operations
 from integrations.schedules import raise_frequencies
+from integrations.status.services import Kind, counted_call, create_status, delete_status
 
 DEFAULT_TTL, DEFAULT_REFRESH_TTL = "720h", "8760h"  # an integration's own token: 30 days, and a year to renew it in
 
@@ -64,6 +66,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     issued = issue_own_token(integration=integration)
     integration.refresh_token_id = issued.token.id
     integration.save(force_insert=True)
+    create_status(integration=integration)
     link_credentials(integration=integration, draft=draft, created=created)
     if integration.scheduled_operations:
         follow_schedules(integration=integration)
@@ -78,6 +81,7 @@ def change_integration(*, integration: Integration, draft: Draft, webhooks: dict
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)
     link_credentials(integration=integration, draft=draft, created=created)
     is_new = bool(created) or before != (integration.provider_config, open_values(integration=integration))
+    is_new = is_new or draft.bridge_selector != integration.bridge_selector
     return Outcome(integration, draft, created, keys, notes, is_new)
 
 
@@ -129,6 +133,16 @@ def open_values(*, integration: Integration) -> dict[str, str]:
     return values
 
 
+def verify_integration(*, integration: Integration, draft: Draft) -> list[ProblemError]:
+    """Asks the provider about an integration as it is stored, and counts it; no doubts only if it accepted."""
+    values = open_values(integration=integration)
+    with counted_call(integration_id=integration.id, kind=Kind.VERIFICATION) as call:
+        problems = verify_draft(draft=draft, values=values)
+        call.outcome = problems[0] if problems else None
+        call.is_made = not isinstance(call.outcome, VerificationUnavailableError)
+    return problems
+
+
 def issue_own_token(*, integration: Integration) -> IssuedToken:
     """The token an integration is born with; it opens the connector API of this integration only."""
     spec = TokenSpec(
@@ -145,8 +159,9 @@ def issue_own_token(*, integration: Integration) -> IssuedToken:
 
 
 def delete_integration(*, integration: Integration) -> None:
-    """Deletes an integration with its Managed credentials and its tokens."""
+    """Deletes an integration with its status, its Managed credentials and its tokens."""
     owner_id = integration.id
+    delete_status(integration=integration)
     delete_tokens_of(owner_id=owner_id)
     forget_operations(integration=integration)
     integration.delete()

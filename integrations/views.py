@@ -40,7 +40,7 @@ from integrations.serializers import (
     IntegrationSerializer,
     VerifyIntegrationRequestSerializer,
 )
-from integrations.services import Outcome, delete_integration, open_values
+from integrations.services import Outcome, delete_integration, open_values, verify_integration
 
 TOKEN_TTL = "10m"  # noqa: S105 - a duration
 
@@ -140,8 +140,7 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         """Asks the provider, once the change is durable; the doubts go into the answer."""
         problems = list(self.outcome.notes)
         if self.outcome.is_new_config:
-            values = open_values(integration=self.outcome.integration)
-            problems += verify_draft(draft=self.outcome.draft, values=values)
+            problems += verify_integration(integration=self.outcome.integration, draft=self.outcome.draft)
         content.update(self.messages(problems))
 
     def shown(self) -> dict[str, Any]:
@@ -177,20 +176,25 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
 
     @action(detail=True, methods=["post"], url_path="verify")
     def verify_existing(self, request: Request, **kwargs: str) -> HttpResponse:
-        """Checks an integration as it is or, with a body, as it would be after an update with that body."""
+        """Checks an integration as it is or, with a body, as it would be after an update with that body.
+
+        Only the former is counted in its status.
+        """
         refuse_unknown(request.query_params, [])
         integration = find(Integration, self.identifier(), self.fixed())
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
             draft = validated(update(integration, data=self.body(), context=self.context())).draft
-        else:
-            point = integration.integration_point
-            draft = draft_integration(
-                account=self.account, config=integration.provider_config, point=point, integration=integration
-            )
-        return self.verified(draft, open_values(integration=integration), integration.id)
+            return self.verified(draft, open_values(integration=integration), integration.id)
+        point = integration.integration_point
+        draft = draft_integration(
+            account=self.account, config=integration.provider_config, point=point, integration=integration
+        ).through(integration.bridge_selector)
+        self.record(object_id=integration.id)
+        return self.json(self.messages(verify_integration(integration=integration, draft=draft)))
 
     def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
+        """What speaks against a draft that is not stored."""
         if not current_scope().reaches_category(draft.provider.connector_id):
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
         self.record(object_id=integration_id)

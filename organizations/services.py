@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.columns import new_id
-from core.tenancy import Scope, scoped
+from core.columns import is_id, new_id
+from core.tenancy import Scope, scoped, unscoped
 from organizations.models import Organization, OrganizationType
 
 
@@ -19,3 +19,11 @@ def create_organization(*, name: str, fullname: str, organization_type: Organiza
     with scoped(Scope(organization.id)):
         organization.save(force_insert=True)
     return organization
+
+
+def find_organization(named: str) -> Organization | None:
+    """The organization of an id or a name, for commands: whoever runs them may name any."""
+    with unscoped("the operator names an organization"):
+        given = named.lower()
+        found: Organization | None = Organization.objects.filter(**{"id" if is_id(given) else "name": given}).first()
+    return found

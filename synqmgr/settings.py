@@ -8,6 +8,7 @@ from django.core.management.utils import get_random_secret_key
 
 from core.limits.policies import read_limits
 from core.logs import configure
+from core.retention import read_retention
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
 env = environ.FileAwareEnv()
@@ -26,7 +27,7 @@ TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxi
 METRICS_TOKEN = env.str("SYNQMGR_METRICS_TOKEN", default="")  # who may read /metrics; empty: this machine only
 EXPLICIT = {
     name
-    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS")
+    for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS", "SYNQMGR_PUBLIC_URL")
     if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
 }
 HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
@@ -35,6 +36,7 @@ RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may sen
 WORKERS = env.str("WORKERS", default="2")
 SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
 WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
+WORKER_METRICS = env.str("SYNQMGR_WORKER_METRICS", default="")  # address:port of the metrics of a worker of its own
 LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
@@ -44,14 +46,34 @@ LIMITS = read_limits(
         "open": ("address", 120, 60),  # operations that need no token, such as logging on
         "token": ("token", 6_000, 60),
         "organization": ("organization", 30_000, 60),
+        "bridge": ("bridge", 6_000, 60),  # what its agents ask, each once a second when idle
         "syncro": ("address", 180, 60),  # what clients of that API are written for
     },
     env.str("SYNQMGR_LIMITS", default=""),
+)
+# Days that rows are kept: name -> (a function that deletes what is older, days). 0 days are for ever.
+RETENTION = read_retention(
+    {
+        "runs": ("core.ledger.services.prune_runs", 30),
+        "workers": ("core.ledger.services.prune_workers", 1),
+        "idempotency_keys": ("core.idempotency.services.prune_requests", 1),
+        "logon_attempts": ("identity.sessions.attempts.prune_attempts", 1),
+        "sign_ins": ("identity.sso.attempts.prune_sign_ins", 1),
+        "audit": ("events.audit.retention.prune_audit", 0),
+        "deliveries": ("events.deliveries.services.prune_deliveries", 30),
+        "executions": ("integrations.operations.services.prune_executions", 28),
+        "status_events": ("integrations.status.services.prune_events", 30),
+        "status_hours": ("integrations.status.services.prune_hours", 400),
+        "usage": ("integrations.billing.services.prune_usage", 0),
+    },
+    env.str("SYNQMGR_RETENTION", default=""),
 )
 # Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
 ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()
 TENANT_ROLE = env.str("SYNQMGR_TENANT_ROLE", default="synqmgr_tenant")  # what requests act as
 REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")  # Celery workers then do what is due, woken at once
+CELERY_QUEUE = env.str("SYNQMGR_CELERY_QUEUE", default="synqmgr")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
 # The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
@@ -90,10 +112,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-RUN_KINDS: dict[str, str] = {
-    "operation": "integrations.operations.runner.WORK"
-}  # what does each kind of run in the ledger
-DOORBELL = ""  # what wakes workers that do not look for themselves
+RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work of a dead worker is another's
+FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
+# What does each kind of run in the ledger.
+RUN_KINDS = {
+    "delivery": "events.deliveries.sending.deliver",
+    "operation": "integrations.operations.runner.WORK",
+}
+DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services.record"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
@@ -105,7 +131,6 @@ configure(LOG_LEVEL)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["identity.tokens.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # core.views.ScopedViewSet decides
-    "DEFAULT_SCHEMA_CLASS": "core.schema.ResourceSchema",
     "EXCEPTION_HANDLER": "core.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
@@ -118,6 +143,7 @@ SPECTACULAR_SETTINGS = {
     "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
     "SERVERS": [{"url": "/", "description": "This service"}],
     "COMPONENT_SPLIT_REQUEST": True,
+    "DEFAULT_GENERATOR_CLASS": "core.schema.Generator",
     "POSTPROCESSING_HOOKS": ["core.schema.document.finish"],
 }
 
@@ -139,3 +165,7 @@ else:
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }
+# How many requests of a process may wait for the agent of a bridge at once: a thread must be left to take the answer.
+BRIDGE_WAITS = env.int(
+    "SYNQMGR_BRIDGE_WAITS", default=1 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" else 3
+)

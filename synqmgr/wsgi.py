@@ -18,6 +18,7 @@ from core.crypto.startup import verify_keys  # noqa: E402
 from core.outbound.networks import parse_networks  # noqa: E402
 from core.requests import Handler  # noqa: E402
 from core.rowsecurity import announce  # noqa: E402
+from synqmgr import urls  # noqa: E402, F401 - loaded here, so that no request waits for it
 
 application = Handler()
 

@@ -50,6 +50,7 @@ def _hash_key(db: None, django_capture_on_commit_callbacks: Any) -> None:
     """Keeps the key of token hashes in memory, as it is in a server that has answered once."""
     with django_capture_on_commit_callbacks(execute=True):
         keyed_hash("warm")
+        keyed_hash("warm", "audit")
 
 
 @pytest.fixture

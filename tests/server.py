@@ -47,18 +47,27 @@ class Server:
 
     def manage(self, *arguments: str) -> str:
         """What `manage.py` prints for a command."""
-        done = subprocess.run(
+        done = self.run_command(*arguments)
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def try_manage(self, *arguments: str) -> str:
+        """What a command complains of; nothing if it succeeds."""
+        done = self.run_command(*arguments)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def start(self) -> None:
         """Starts the process and waits until it answers."""
         command = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port),
-            "--workers", self.environment["WORKERS"], "--blocking-threads", "4", "--no-ws", "synqmgr.wsgi:application",
+            "--workers", self.environment["WORKERS"], "--blocking-threads", "4", "--no-ws",
+            "--respawn-failed-workers", "synqmgr.wsgi:application",
         ]  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(

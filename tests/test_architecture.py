@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,17 +14,22 @@ from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOF = "synqmgr"
+AGENT = "bridge"  # runs elsewhere and is no app; it stands beside the roof, so nothing imports it
 LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "integrations/billing/services.py": "usage ends by its age, whosever it is",
+    "integrations/status/services.py": "events and hours end by their age, whosever they are",
     "core/idempotency/services.py": "keys end by their age, whosever they are",
+    "core/ledger/backlog.py": "a worker serves every organization",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
     "integrations/operations/services.py": "history ends by its age, whosever it is",
-    "organizations/management/commands/set_organization_state.py": "the operator names any organization",
+    "organizations/services.py": "the operator names any organization",
+    "events/audit/chains.py": "the operator looks after every organization's log",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
-    "identity/sso/attempts.py": "finds the organization of somebody who is only about to sign on",
+    "identity/sso/attempts.py": "finds the organization of who is about to sign on; sign-ins end by their age",
     "identity/management/commands/bootstrap.py": "looks for the root organization before any scope exists",
 }
 # Who writes an organization on a row: everywhere else it comes from the scope.
@@ -31,8 +37,29 @@ ORGANIZATION_WRITTEN = {
     "accounts/management/commands/seed_accounts.py": "rows written in bulk, which `save` never sees",
     "core": "the ground that keeps the rule",
     "credentials/services.py": "the place a secret is sealed for, which is no row",
+    "integrations/billing/services.py": "the organization that a report is of, which a root reads of those below it",
+    "integrations/billing/views.py": "the organization that a report is of, which a root reads of those below it",
+    "events/audit/services.py": "the end of an organization's chain, by statements made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
+    "integrations/bridges/credentials.py": "whose key signs, which is no row",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
+}
+# What is imported by its first use only, and by whom. A worker that has just started has none of it.
+LATE_MODULES = {
+    "catalog/registry.py": {"jsonschema_rs"},
+    "core/outbound/client.py": {"httpcore2", "httpx2", "core.outbound.connection"},
+    "identity/members/passwords.py": {"zxcvbn"},
+    "identity/sso/saml.py": {"lxml.etree", "identity.sso.signatures"},
+    "identity/sso/xml.py": {"lxml.etree"},
+}
+# Nor what only tests and the making of openapi.yaml need.
+NEVER_IN_A_WORKER = {
+    "signxml",
+    "drf_spectacular.openapi",
+    "drf_spectacular.plumbing",
+    "django.test",
+    "pytest",
+    "selenium",
 }
 # Functions that import when they are called, and why.
 LATE_IMPORTS: dict[str, str] = {
@@ -43,7 +70,7 @@ LATE_IMPORTS: dict[str, str] = {
 
 def python_files(*folders: str) -> Iterator[Path]:
     """The project's modules, migrations apart: those are generated."""
-    for folder in folders or (*settings.APPS, ROOF, "tests", "bench"):
+    for folder in folders or (*settings.APPS, ROOF, AGENT, "tests", "bench"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "migrations" not in path.parts:
                 yield path
@@ -64,8 +91,8 @@ def listed(path: Path, listing: dict[str, str]) -> bool:
 
 
 def test_imports__by_floor__go_downwards_only(tmp_path: Path) -> None:
-    layers = "\n".join("    " + " | ".join(floor) for floor in ((ROOF,), *settings.FLOORS))
-    packages = "\n".join(f"    {name}" for name in (ROOF, *settings.APPS))
+    layers = "\n".join("    " + " | ".join(floor) for floor in ((ROOF, AGENT), *settings.FLOORS))
+    packages = "\n".join(f"    {name}" for name in (ROOF, AGENT, *settings.APPS))
     config = tmp_path / "floors.ini"
     config.write_text(
         f"[importlinter]\nroot_packages =\n{packages}\n\n"
@@ -146,6 +173,30 @@ def test_imports__inside_functions__are_the_listed() -> None:
             if isinstance(node, ast.ImportFrom):
                 assert all(alias.name != "*" for alias in node.names), f"a star in {relative(path)}"
     assert late == set(LATE_IMPORTS)
+
+
+def test_late_modules__users__are_the_listed() -> None:
+    """A module is late for its size, never to hide an import from the floors: type checkers see it as it is."""
+    found: dict[str, set[str]] = {}
+    for path in python_files(*settings.APPS, ROOF):
+        tree = tree_of(path)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "LateModule":
+                [name] = node.args
+                assert isinstance(name, ast.Constant)
+                found.setdefault(relative(path), set()).add(str(name.value))
+    assert found == LATE_MODULES
+
+
+def test_worker__just_started__has_loaded_nothing_that_few_requests_need(tmp_path: Path) -> None:
+    code = "import sys; import synqmgr.wsgi; print(*sys.modules)"
+    environment = {**os.environ, "SYNQMGR_DATA": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/test.sqlite3"}
+    for arguments in (["manage.py", "migrate", "-v0"], ["manage.py", "create_keys"], ["-c", code]):
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    late = NEVER_IN_A_WORKER.union(*LATE_MODULES.values())
+    assert sorted(late & set(done.stdout.split())) == []
 
 
 def under_type_checking(tree: ast.Module, node: ast.AST) -> bool:

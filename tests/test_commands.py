@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -263,3 +264,32 @@ def ok(server: Server, method: str, path: str, body: Any = None) -> Any:
     status, answer = send(server.port, method, path, body, server.token)
     assert status == 200, answer
     return answer["result"]
+
+
+# --- a worker of its own -------------------------------------------------------------------------
+
+
+def test_run_worker__on_its_own__prunes_tells_its_numbers_and_stops_when_told(environment: dict[str, str]) -> None:
+    manage(environment, "create_keys")
+    manage(environment, "migrate", "--verbosity", "0")
+    port = free_port()
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "run_worker"],
+        cwd=ROOT, env=environment | {"SYNQMGR_WORKER_METRICS": f"127.0.0.1:{port}"}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        deadline, text = time.monotonic() + 60, ""
+        while 'synqmgr_pruned_rows_total{name="sign_ins"}' not in text:
+            assert worker.poll() is None
+            assert time.monotonic() < deadline, text
+            with contextlib.suppress(OSError):
+                text = str(send(port, "GET", "/metrics")[1])
+            time.sleep(0.1)
+        assert "1 seen in the last minute" in manage(environment, "doctor").stdout
+    finally:
+        worker.terminate()
+        _, said = worker.communicate(timeout=30)
+    assert worker.returncode == 0
+    assert said.count(b'"event":"pruned"') >= 5
+    assert b"worker_stopped" in said
+    assert "cannot be listened at" in manage(environment, "run_worker", SYNQMGR_WORKER_METRICS="nowhere").stderr

@@ -11,7 +11,7 @@ import yaml
 from django.conf import settings
 from django.test import Client
 
-from core.schema.problems import kinds
+from core.kinds import kinds
 from synqmgr.meta import engine_schema, management_schema
 
 PAGES = ("/docs", "/redoc", "/problems", "/problems/not-found")

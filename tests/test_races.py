@@ -260,3 +260,13 @@ def test_rename__to_each_other__never_makes_two_of_a_name(server: Server) -> Non
     ]
     answers = at_once(calls)
     assert statuses(answers) == {200: 1, 409: 5}
+
+
+def test_calls__of_one_integration_at_once__are_all_counted(server: Server, account: str) -> None:
+    config = {"type": "ticketing_pagerduty_mock", "dataset": "basic_v0"}
+    made = ok(send(server, "POST", f"/v1/integrations/{account}", {"provider_config": config}))["integration"]
+    verify, status = f"/v1/integrations/{account}/{made['id']}/verify", f"/v1/status/{account}/{made['id']}"
+    assert statuses(at_once([lambda: send(server, "POST", verify)] * AT_ONCE)) == {200: AT_ONCE}
+    assert ok(send(server, "GET", status))["requests"] == AT_ONCE + 1
+    hours = ok(send(server, "GET", f"{status}/timeseries"))["series"]
+    assert sum(hour["succeeded"] for hour in hours) == AT_ONCE + 1

@@ -14,6 +14,7 @@ from core.serializers import StrictSerializer
 from core.unions import UnionField
 from identity.permissionsets.serializers import ENVIRONMENTS
 from identity.tokens.networks import NetworksField
+from identity.tokens.services import LONGEST_MCP
 
 OPERATIONS = sorted(operation for connector in list_connectors() for operation in connector.operations)
 
@@ -61,7 +62,7 @@ class CreateMcpTokenRequestSerializer(StrictSerializer):
     """A new token of the MCP surface."""
 
     token_ttl = DurationField(
-        most="24h", required=False, help_text="How long the token works: at most 24 hours, 1 hour if not given."
+        most=LONGEST_MCP, required=False, help_text="How long the token works: at most 24 hours, 1 hour if not given."
     )
     scope = UnionField(
         name="McpTokenScope",

@@ -10,14 +10,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from catalog.mcp.serializers import CreateMcpTokenRequestSerializer
+from core.errors import ForbiddenError
 from core.listing import refuse_unknown
 from core.serializers import validated
 from core.views import ScopedViewSet
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Surface
 from identity.tokens.serializers import TokenSerializer
-from identity.tokens.services import TokenSpec, issue_token, refuse_wider, token_of
-from identity.tokens.views import MCP_TTL, shown_once
+from identity.tokens.services import MCP_TTL, TokenSpec, issue_token, token_of
+from identity.tokens.views import shown_once
 
 PERMISSION_SETS = {
     "management": Permissions.MCP_MANAGEMENT,
@@ -58,10 +59,10 @@ class McpTokenViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         asked = validated(CreateMcpTokenRequestSerializer(data=self.body())).validated_data
         scope = asked["scope"]
-        permission_set = PERMISSION_SETS[scope["type"]]
-        refuse_wider(principal=self.principal, permission_set=permission_set)
+        if not self.principal.allows("mcp", scope["type"]):
+            raise ForbiddenError(f"the token does not grant {scope['type']!r} on 'mcp'")
         spec = TokenSpec(
-            permission_set=permission_set,
+            permission_set=PERMISSION_SETS[scope["type"]],
             resources=resources_of(scope),
             ttl=asked.get("token_ttl") or MCP_TTL,
             surface=Surface.MCP,

@@ -33,9 +33,9 @@ def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> b
     return AESGCM(key).decrypt(nonce, ciphertext, associated)
 
 
-def lock(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
-    """A box: a random nonce and what `encrypt` made with it."""
-    nonce = os.urandom(NONCE_SIZE)
+def lock(key: bytes, plaintext: bytes, associated: bytes, nonce: bytes | None = None) -> bytes:
+    """A box: a random nonce, unless a caller has drawn one with what else it needs, and what `encrypt` made with it."""
+    nonce = nonce or os.urandom(NONCE_SIZE)
     return nonce + encrypt(key, nonce, plaintext, associated)
 
 

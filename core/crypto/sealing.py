@@ -9,10 +9,11 @@ import struct
 from cryptography.exceptions import InvalidTag
 
 from core.crypto.hierarchy import NoKeyError, OpenedKey, organization_key
-from core.crypto.primitives import BOX_OVERHEAD, KEY_SIZE, derive, lock, pack, same, unlock
+from core.crypto.primitives import BOX_OVERHEAD, KEY_SIZE, NONCE_SIZE, derive, lock, pack, same, unlock
 
 FORMAT = b"sqm1"
 _HEADER = struct.Struct(">4sI")  # format, generation of the organization key
+_DRAWN = struct.Struct(f"{KEY_SIZE}s{NONCE_SIZE}s{NONCE_SIZE}s")  # a data key, and the nonces of two boxes
 _COMMITMENT_AT = _HEADER.size + BOX_OVERHEAD + KEY_SIZE
 _CONTENT_AT = _COMMITMENT_AT + KEY_SIZE
 _INFO = b"synqmgr sealed value 1: key, commitment"
@@ -59,14 +60,14 @@ def open_sealed(place: Place, envelope: bytes) -> bytes:
 
 def _seal_under(key: OpenedKey, place: Place, plaintext: bytes) -> bytes:
     associated = _associate(place)
-    data_key = os.urandom(KEY_SIZE)
+    data_key, *nonces = _DRAWN.unpack(os.urandom(_DRAWN.size))  # at once: each call asks the system
     content_key, commitment = _derive_pair(data_key)
     return b"".join(
         (
             _HEADER.pack(FORMAT, key.generation),
-            lock(key.secret, data_key, associated),
+            lock(key.secret, data_key, associated, nonces[0]),
             commitment,
-            lock(content_key, plaintext, associated),
+            lock(content_key, plaintext, associated, nonces[1]),
         )
     )
 
@@ -91,5 +92,5 @@ def _derive_pair(data_key: bytes) -> tuple[bytes, bytes]:
 
 
 def _associate(place: Place) -> bytes:
-    texts = (place.organization_id, place.owner_type, place.owner_id, place.credential_id, str(place.version))
-    return pack(FORMAT, *(text.encode() for text in texts))
+    texts = place.organization_id, place.owner_type, place.owner_id, place.credential_id, str(place.version)
+    return pack(FORMAT, *map(str.encode, texts))

@@ -17,12 +17,13 @@ from core.crypto.hashing import keyed_hash, same
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ConflictError, InvalidError, Parameter, ProblemError
 from core.idempotency.models import IdempotentRequest
+from core.retention import delete_in_batches
 from core.tenancy import unscoped
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
-UNDER_WAY_FOR = dt.timedelta(seconds=60)  # longer than any request takes
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
+UNDER_WAY_FOR = dt.timedelta(seconds=30)  # then another may take over; whoever is late changes nothing
+KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 
 
 class KeyReusedError(ProblemError):
@@ -63,7 +64,7 @@ class Once:
 
 def begin(*, key: str, token_id: str, request: str, body: bytes) -> Once | HttpResponse:
     """The hold on a key that is new, or the answer that the first request with it got."""
-    if _KEY.match(key) is None:
+    if re.fullmatch(KEY_PATTERN, key) is None:
         at = Parameter("header", HEADER, key[:200])
         raise InvalidError(f"`{HEADER}` must be 1 to 255 visible ASCII characters", at=at)
     fingerprint = keyed_hash(f"{request}\n{body.hex()}", "idempotency")
@@ -109,8 +110,7 @@ def _take_over(row: IdempotentRequest, fingerprint: bytes, now: dt.datetime) -> 
 def prune_requests(*, before: dt.datetime) -> int:
     """Deletes keys used before a time, which must lie at least a day back."""
     with unscoped("keys end by their age, whosever they are"):
-        deleted, _ = IdempotentRequest.objects.filter(claimed_at__lt=before).delete()
-    return deleted
+        return delete_in_batches(IdempotentRequest.objects.filter(claimed_at__lt=before))
 
 
 def _place(row: Any) -> Place:

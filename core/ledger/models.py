@@ -72,3 +72,13 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"worker {self.process_id} on {self.host}"
+
+
+class Chore(models.Model):
+    """Something that one of all workers does now and then. Whoever moves `due_at` on does it."""
+
+    name = TextColumn(primary_key=True, max_length=32)
+    due_at = InstantColumn()
+
+    def __str__(self) -> str:
+        return f"chore {self.name}"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from core.faults import reach
 from core.ledger.bell import ring
-from core.ledger.models import Run, RunState
+from core.ledger.models import Run, RunState, Worker
+from core.retention import delete_in_batches
 from core.tenancy import Scope, scoped, unscoped
 
-LEASE = dt.timedelta(seconds=60)
-HEARTBEAT = 15.0  # seconds
+LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
+HEARTBEAT = settings.RUN_LEASE / 4  # seconds
 MOST_LAPSES = 5  # workers that may die of one run before it is given up
 
+_MOST_POSTPONED = 1000
 _EVERYBODYS = "a worker serves every organization"
 
 
@@ -28,7 +32,7 @@ class LostClaimError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """A run in hand. `attempt` is 1 for the first; `fence` is what makes this claim the only one; `at` is its time."""
+    """A run in hand since `at`. `attempt` is 1 for the first; `fence` is what makes this claim the only one."""
 
     run_id: str
     organization_id: str
@@ -77,10 +81,27 @@ def enqueue(*, kind: str, subject_id: str, at: dt.datetime | None = None) -> Run
     return run
 
 
-def cancel(*, kind: str, subject_ids: Sequence[str]) -> int:
+def enqueue_all(*, kind: str, subject_ids: Sequence[str]) -> None:
+    """A run each, due now."""
+    now = timezone.now()
+    Run.objects.bulk_create(
+        [Run.in_scope(kind=kind, subject_id=each, due_at=now, created_at=now) for each in subject_ids], batch_size=500
+    )
+    transaction.on_commit(ring)
+
+
+def cancel(*, kind: str, subject_ids: Sequence[str] | QuerySet[Any, Any]) -> int:
     """Ends what waits for subjects that are gone. What runs just now ends as it ends."""
     waiting = Run.objects.filter(kind=kind, subject_id__in=subject_ids, state=RunState.WAITING)
     return waiting.update(state=RunState.CANCELLED, due_at=None, finished_at=timezone.now())
+
+
+def postpone(*, kind: str, subject_ids: QuerySet[Any, Any], now: dt.datetime, until: dt.datetime) -> None:
+    """Puts off what is due of these subjects. What others hold just now is left to them."""
+    due = Run.objects.filter(kind=kind, state=RunState.WAITING, due_at__lte=now, subject_id__in=subject_ids)
+    with transaction.atomic():
+        held = due.order_by("id").select_for_update(skip_locked=True).values_list("id", flat=True)
+        Run.objects.filter(pk__in=list(held[:_MOST_POSTPONED]), state=RunState.WAITING).update(due_at=until)
 
 
 def claim(
@@ -127,10 +148,15 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
             raise LostClaimError(claim.run_id)
         if outcome.record is not None:
             outcome.record()
+        reach("run-recorded")
 
 
 def prune_runs(*, before: dt.datetime) -> int:
     """Deletes what ended before a time."""
     with unscoped(_EVERYBODYS):
-        deleted, _ = Run.objects.filter(finished_at__lt=before).delete()
-    return deleted
+        return delete_in_batches(Run.objects.filter(finished_at__lt=before))
+
+
+def prune_workers(*, before: dt.datetime) -> int:
+    """Deletes what workers that died left of themselves."""
+    return delete_in_batches(Worker.objects.filter(seen_at__lt=before))

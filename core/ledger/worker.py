@@ -20,6 +20,8 @@ from django.utils.module_loading import import_string
 from prometheus_client import Counter, Histogram
 
 from core.columns import new_id
+from core.faults import reach
+from core.ledger.chores import look_after_chores
 from core.ledger.models import Worker
 from core.ledger.services import (
     HEARTBEAT,
@@ -104,12 +106,14 @@ def perform(claimed: Claim, clock: Clock = database_now) -> str:
     A kind's own errors are outcomes. What it did not foresee is tried again with growing pauses, a few times.
     """
     started = time.perf_counter()
+    reach("run-claimed")
     try:
         if claimed.lapses >= MOST_LAPSES:
             outcome = _given_up(claimed, f"{claimed.lapses} workers stopped while they worked on it")
         else:
             with scoped(Scope(claimed.organization_id)):
                 outcome = kinds()[claimed.kind](claimed)
+        reach("run-worked")
         ended = _record(claimed, outcome, clock)
     except Exception:
         log.exception("run_broke", kind=claimed.kind, run_id=claimed.run_id, subject_id=claimed.subject_id)
@@ -151,6 +155,7 @@ def _record(claimed: Claim, outcome: Outcome, clock: Clock) -> str:
             close_old_connections()
             time.sleep(0.5)
         else:
+            reach("run-concluded")
             return outcome.state
 
 
@@ -178,6 +183,7 @@ class WorkerLoop:
     def run(self) -> None:
         """Works until told to stop."""
         self.heart.start()
+        threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
             self.stopping.wait(self._look(pool))

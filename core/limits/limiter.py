@@ -13,11 +13,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from django.conf import settings
+from prometheus_client import Counter
 
 from core.errors import TooManyRequestsError
 from core.limits.counts import Counts, shared_counts
 from core.limits.policies import Policy
 
+REFUSALS = Counter("synqmgr_limit_refusals_total", "Requests refused by a limit.", ["policy"])
 _LARGEST_BATCH = 64
 _PART = 100  # what is left, divided by this, is a batch
 _MOST_LEASES = 10_000
@@ -128,6 +130,7 @@ def take(policy_name: str, subject: str) -> Verdict | None:
     if known is None or verdict.remaining < known.remaining or not verdict.is_allowed:
         nearest.set(verdict)
     if not verdict.is_allowed:
+        REFUSALS.labels(policy_name).inc()
         raise TooManyRequestsError(
             f"the limit of {policy.limit} requests in {policy.window} seconds for this {policy.subject} is used up",
             headers={"Retry-After": str(verdict.seconds)},

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from django.core.exceptions import ImproperlyConfigured
 
+from core.network import parse_address
+
 _CHANGE = re.compile(r"([a-z_]+)=(?:(off)|([1-9][0-9]{0,11})/([1-9][0-9]{0,5}))\Z")
-_WITH_PORT = re.compile(r"\[(.*)\](?::\d+)?\Z|([0-9.]+):\d+\Z")  # some proxies forward the port as well
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,14 +44,9 @@ def read_limits(table: Mapping[str, tuple[str, int, int]], changes: str = "") ->
 
 def address_subject(address: str) -> str:
     """Who an address is: a host of IPv4, a network of 64 bits of IPv6, of which one caller has them all."""
-    if ":" in address and (match := _WITH_PORT.match(address)):
-        address = match[1] or match[2]
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    parsed = parse_address(address)
+    if parsed is None:
         return "unknown"  # a proxy's word for a caller without an address: all of them together
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64)) + "/64"

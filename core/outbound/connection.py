@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Sequence
-from typing import Self
 
 import httpcore2
 
+from core.outbound.deadline import Deadline
+from core.outbound.metering import meter
 from core.outbound.networks import Address
 
 logging.getLogger("httpcore2").setLevel(logging.INFO)  # at DEBUG it prints the headers of answers
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Deadline:
-    """A moment on the monotonic clock that bounds a chain of waits, however each is cut up."""
-
-    ends: float
-
-    @classmethod
-    def after(cls, seconds: float) -> Self:
-        return cls(time.monotonic() + seconds)
-
-    def sooner(self, seconds: float) -> Deadline:
-        return Deadline(min(self.ends, time.monotonic() + seconds))
-
-    def remaining(self) -> float:
-        left = self.ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 class Stream(httpcore2.NetworkStream):
@@ -52,6 +31,7 @@ class Stream(httpcore2.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._sock.settimeout(self._deadline.remaining())
         data = self._sock.recv(max_bytes)
+        meter(in_bytes=len(data))
         self._granted -= len(data)
         if self._granted < 0:
             raise httpcore2.RemoteProtocolError("more bytes than granted")
@@ -62,7 +42,9 @@ class Stream(httpcore2.NetworkStream):
         while view:
             self._sock.settimeout(self._deadline.remaining())
             try:
-                view = view[self._sock.send(view) :]
+                sent = self._sock.send(view)
+                meter(out_bytes=sent)
+                view = view[sent:]
             except TimeoutError:
                 raise
             except OSError as error:  # httpcore2 then reads the answer of a server that hung up early

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from core.errors import ProblemError
-from core.outbound.connection import Deadline
+from core.outbound.deadline import Deadline
 from core.outbound.networks import Address, Network, is_allowed, is_inside
 
 # Visible ASCII only; the authority holds no `@`, `\` or `%`, so every reader finds the same host in it.
@@ -90,7 +90,7 @@ def find_addresses(destination: Destination, exceptions: Sequence[Network], dead
     plain = destination.scheme == "http"
     if plain and not exceptions:
         raise _refuse_plain(destination)
-    addresses = _look_up(destination, deadline)
+    addresses = look_up(destination, deadline)
     if not all(is_allowed(address, exceptions) for address in addresses):
         raise OutboundRefusedError(
             f"{destination} is not called: its host is in a network that is neither public nor allowed."
@@ -104,7 +104,7 @@ def _refuse_plain(destination: Destination) -> OutboundRefusedError:
     return OutboundRefusedError(f"{destination} is not called: outside allowed networks only https is.")
 
 
-def _look_up(destination: Destination, deadline: Deadline) -> tuple[Address, ...]:
+def look_up(destination: Destination, deadline: Deadline) -> tuple[Address, ...]:
     """Ask the system's resolver once. It cannot be interrupted, so a thread waits for it, and we for that."""
     if destination.address is not None:
         return (destination.address,)

@@ -16,11 +16,13 @@ from core.scope import FINDING, IN_FORCE
 
 NOBODY, EVERYBODY = "", "*"  # values of `app.org` that are no organization's id
 _TELL = "SELECT set_config('app.org', %s, false)"
-# Only where all is installed: a role that is not bound, or a missing look-up, means to go on as the login role.
+# Only where all is installed: a role that is not bound, a missing look-up, or missing grants (as after a restore that
+# left them out, until the next `migrate`) mean to go on as the login role.
 _ASSUME = """
 SELECT set_config('role', rolname, false) FROM pg_roles
 WHERE rolname = %s AND NOT rolsuper AND NOT rolbypassrls
     AND pg_has_role(session_user, oid, 'MEMBER') AND to_regproc(%s) IS NOT NULL
+    AND has_table_privilege(oid, to_regclass('django_migrations'), 'SELECT')
 """
 
 

@@ -1,7 +1,6 @@
 """OpenAPI: how viewsets and serializers become the schema. What a viewset may declare is in `declarations`."""
 
 from core.schema.authentication import BearerScheme
-from core.schema.operations import ResourceSchema
-from core.schema.problems import ProblemSerializer
+from core.schema.generator import Generator
 
-__all__ = ["BearerScheme", "ProblemSerializer", "ResourceSchema"]
+__all__ = ["BearerScheme", "Generator"]

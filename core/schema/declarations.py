@@ -25,7 +25,7 @@ from typing import Any, Literal, cast
 import inflection
 
 from core.errors import ProblemError
-from core.views import VERBS, ReadViewSet, ResourceViewSet
+from core.views import VERBS, ReadViewSet, ResourceViewSet, ScopedViewSet
 
 Shape = Literal["list", "get", "create", "update", "patch", "delete", "other"]
 SHAPES = ("list", "get", "create", "update", "patch", "delete")
@@ -83,6 +83,11 @@ class Operation:
         return (
             isinstance(self.view, ResourceViewSet) and self.is_inherited and self.method in ("PUT", "PATCH", "DELETE")
         )
+
+    @property
+    def heeds_key(self) -> bool:
+        """Whether an `Idempotency-Key` makes it take effect once."""
+        return self.method == "POST" and isinstance(self.view, ScopedViewSet)
 
     @property
     def has_own_answer(self) -> bool:

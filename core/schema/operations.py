@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.drainage import warn
 from drf_spectacular.plumbing import ResolvedComponent
 
+from core.kinds import ProblemSerializer
 from core.patch import MAX_OPERATIONS
 from core.schema import parameters, problems, wording
 from core.schema.declarations import Operation
@@ -45,12 +46,11 @@ class ResourceSchema(MemberSchema):
     def request_class(self) -> Any:
         """The serializer of the body, if there is one."""
         operation = self.operation
-        declared = operation.declared("requests")
-        if declared is None and operation.action == "create":
-            return in_mode(operation.view.serializer_class, "create")
-        if declared is None and operation.action == "update":
-            return in_mode(operation.view.serializer_class, "update")
-        return declared
+        if operation.action in getattr(operation.view, "requests", {}):
+            return operation.declared("requests")
+        if operation.action in ("create", "update"):
+            return in_mode(operation.view.serializer_class, operation.action)
+        return None
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:
         if self.method == "PATCH":
@@ -81,10 +81,13 @@ class ResourceSchema(MemberSchema):
         if operation.shape == "get" and operation.has_tag:
             answers["304"] = self.answer("The object is still the one that `If-None-Match` names.", "ETag")
         body = self._get_request_body() is not None
-        problem = self.component(problems.ProblemSerializer, "response")
+        problem = self.component(ProblemSerializer, "response")
         for status in problems.statuses_of(operation, body=body, secured=bool(self.get_auth())):
             component = problems.answer(status, problem)
             answers[str(status)] = self.define(problems.answer_name(status), component, ResolvedComponent.RESPONSE)
+        if operation.heeds_key and "200" in answers:
+            name = "Idempotent-Replayed"
+            answers["200"]["headers"][name] = {"$ref": f"#/components/headers/{name}"}
         return answers
 
     def good_answers(self, operation: Operation) -> Schema:

@@ -42,6 +42,14 @@ SHARED: dict[str, Schema] = {
         "schema": {"type": "string", "pattern": patterns.whole(patterns.TAGS)},
         "example": '"20260131120000000000"',
     },
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A key of your choice that makes sending the request again safe: for 24 hours the same key and "
+        "body get the answer of the first time, and nothing happens again.",
+        "schema": {"type": "string", "maxLength": 255, "pattern": patterns.whole(patterns.IDEMPOTENCY_KEY)},
+        "example": "order-4711",
+    },
 }
 HEADERS: dict[str, Schema] = {
     "X-Request-Id": {
@@ -51,6 +59,10 @@ HEADERS: dict[str, Schema] = {
     "ETag": {
         "description": "Names this state of the object, for `If-Match` and `If-None-Match`.",
         "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` when this is the answer of an earlier request with the same `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
     },
     "Link": {
         "description": 'On a full page, the address of the next one: `</v1/...>; rel="next"`.',
@@ -104,6 +116,8 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:
         found.append(shared("IfMatch"))
+    if operation.heeds_key:
+        found.append(shared("IdempotencyKey"))
     return found
 
 

@@ -8,8 +8,8 @@ from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent
 from rest_framework import serializers
 
 from core.fields import EnumField, StringField
+from core.kinds import AnyField
 from core.schema import patterns
-from core.schema.problems import AnyField
 
 OPS = ("add", "copy", "move", "remove", "replace", "test")
 _POINTER = patterns.whole(patterns.POINTER)

@@ -9,7 +9,8 @@ from typing import Any
 from django import forms
 
 from core.fields import NAME_PATTERN
-from core.filters import IdFilter, InstantFilter, WireFilter
+from core.filters import IdFilter, InstantFilter, IntegerFilter, WireFilter
+from core.idempotency.services import KEY_PATTERN
 
 ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAME = NAME_PATTERN
@@ -23,6 +24,7 @@ _DATE = (
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 INSTANT = f"{_DATE}(?:[Tt ]{_CLOCK}(?::[0-5][0-9](?:[.][0-9]{{1,6}})?)?(?:[Zz]|[+-]{_CLOCK})?)?"
 _TAG = '(?:W/)?"[!#-+\\--~]*"'
+IDEMPOTENCY_KEY = KEY_PATTERN
 TAGS = f"[*]|{_TAG}(?:, ?{_TAG})*"
 
 
@@ -62,6 +64,8 @@ def _value(declared: WireFilter) -> str:
         return ID
     if isinstance(declared, InstantFilter):
         return INSTANT
+    if isinstance(declared, IntegerFilter):
+        return "-?[0-9]{1,18}"
     field: Any = declared.field
     values: Any = field.choices if isinstance(field, forms.ChoiceField) else ()
     return f"(?:{'|'.join(re.escape(str(value)) for value, _ in values)})" if values else ""

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from accounts.models import Account
 from core.activity import DONE, Activity
-from core.columns import is_id, wire_value
+from core.columns import IdColumn, is_id, wire_value
 from core.crypto.hashing import keyed_hash, same
+from core.prepared import Prepared, Slot, prepared
+from core.tenancy import current_scope
 from events.audit.models import AuditChain, AuditEvent, AuditType
 
 LONGEST_BODY = 16_384  # bytes kept of a body
@@ -25,20 +27,36 @@ _BATCH = 1000
 def append_event(activity: Activity) -> None:
     """Writes the row of one activity, in the transaction of its cause and as its last step: it locks the chain."""
     event = AuditEvent.in_scope(**_columns(activity))
-    chain = _locked_chain()
-    event.sequence = chain.sequence + 1
-    event.digest = digest_of(event, bytes(chain.digest))
+    sequence, digest = _lock_chain(event.organization_id)
+    event.sequence = sequence + 1
+    event.digest = digest_of(event, digest)
     event.save(force_insert=True)
-    AuditChain.objects.unnarrowed().filter(pk=chain.pk).update(sequence=event.sequence, digest=event.digest)
+    _move_chain().rows(sequence=event.sequence, digest=event.digest, organization_id=event.organization_id)
 
 
-def _locked_chain() -> AuditChain:
-    chains = AuditChain.objects.unnarrowed().select_for_update()
-    chain: AuditChain | None = chains.first()
-    if chain is None:  # the organization's first event; of two at once the second waits for the first
+def _lock_chain(organization_id: str) -> tuple[int, bytes]:
+    """The number and digest of the organization's last event. Whoever else appends waits for this transaction."""
+    rows = prepared("audit chain", _end_of_chain).rows(organization_id=organization_id)
+    if not rows:  # the organization's first event; of two at once the second waits for the first
         AuditChain.objects.bulk_create([AuditChain.in_scope()], ignore_conflicts=True)
-        chain = chains.get()
-    return chain
+        rows = prepared("audit chain", _end_of_chain).rows(organization_id=organization_id)
+    sequence, digest = rows[0]
+    return sequence, bytes(digest)
+
+
+def _end_of_chain() -> models.QuerySet[Any, Any]:
+    slot = Slot("organization_id", IdColumn())
+    chains: models.QuerySet[Any, Any] = AuditChain._base_manager.filter(organization_id=slot)
+    return chains.select_for_update().values_list("sequence", "digest")
+
+
+@functools.cache
+def _move_chain() -> Prepared:
+    table, fields = AuditChain._meta.db_table, {f.attname: f for f in AuditChain._meta.concrete_fields}
+    return Prepared.of(
+        f"UPDATE {table} SET sequence = %s, digest = %s WHERE organization_id = %s",  # noqa: S608 - the model's name
+        [Slot("sequence", fields["sequence"]), Slot("digest", fields["digest"]), Slot("organization_id", IdColumn())],
+    )
 
 
 def _columns(activity: Activity) -> dict[str, Any]:
@@ -56,7 +74,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "integration_id": _related(activity, "integration"),
         "bridge_group_id": _related(activity, "bridge_group"),
         "category": getattr(subject, "category", None),
-        "environment": getattr(subject, "environment", None) or _environment_of(account_id),
+        "environment": _environment_of(subject, account_id),
         "remote_addr": call.address if call else "",
         "user_agent": call.agent if call else "",
         "method": call.method if call else "",
@@ -77,10 +95,11 @@ def _related(activity: Activity, noun: str) -> str | None:
     return found
 
 
-def _environment_of(account_id: str | None) -> str:
+def _environment_of(subject: Any, account_id: str | None) -> str:
     """Of the account; empty for what belongs to none."""
-    if account_id is None:
-        return ""
+    nearest = subject if hasattr(subject, "environment") else getattr(subject, "account", None)
+    if nearest is not None or account_id is None:
+        return getattr(nearest, "environment", "")
     return Account.objects.unnarrowed().filter(pk=account_id).values_list("environment", flat=True).first() or ""
 
 
@@ -126,17 +145,17 @@ def _in_order() -> Iterator[AuditEvent]:
         last = batch[-1].sequence
 
 
-def prune_events(*, before: dt.datetime) -> int:
-    """Deletes the oldest events of the organization in scope, and notes where its chain starts from now on."""
+def prune_events(*, before: dt.datetime, most: int = 10_000) -> int:
+    """Deletes the oldest events of the organization in scope, at most so many, and notes where its chain starts now."""
     with transaction.atomic():
-        chain = _locked_chain()
+        end, _ = _lock_chain(current_scope().organization_id)
         kept = AuditEvent.objects.unnarrowed().filter(created_at__gte=before).order_by("sequence").first()
-        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=kept.sequence if kept else chain.sequence + 1)
+        pruned = AuditChain.objects.unnarrowed().get().pruned_sequence
+        until = min(kept.sequence if kept else end + 1, pruned + most + 1)
+        old = AuditEvent.objects.unnarrowed().filter(sequence__lt=until)
         last = old.order_by("-sequence").first()
         if last is None:
             return 0
         deleted, _ = old.delete()
-        AuditChain.objects.unnarrowed().filter(pk=chain.pk).update(
-            pruned_sequence=last.sequence, pruned_digest=last.digest
-        )
+        AuditChain.objects.unnarrowed().update(pruned_sequence=last.sequence, pruned_digest=last.digest)
     return deleted

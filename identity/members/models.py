@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -30,6 +31,26 @@ class State(models.TextChoices):
 
 MUST_CHANGE_PASSWORD = (State.INVITED, State.FORGOTTEN)
 SHUT_OUT = (State.DISABLED, State.LOCKED)
+
+
+class SecondFactorRule(models.TextChoices):
+    """Who decides whether a session needs a second factor of this service."""
+
+    ORGANIZATION = "organization"  # its option `require_second_factor`
+    NEEDED = "needed"  # a configuration of single sign-on wants it
+    ELSEWHERE = "elsewhere"  # nobody: the identity provider answers for it
+
+
+def is_password_over(state: str | None, expires: Any, pin_expires: Any, now: Any) -> bool:
+    """Whether a member must change its password before anything else. The times are moments, or texts of the wire."""
+    return state in MUST_CHANGE_PASSWORD or bool(now >= min(expires, pin_expires))
+
+
+def must_enrol(*, type_: str | None, enrolled: bool, rule: str, options: Mapping[str, Any]) -> bool:
+    """Whether a member must enrol a second factor before anything else."""
+    if enrolled or type_ != MemberType.PERSONAL or rule == SecondFactorRule.ELSEWHERE:
+        return False
+    return rule == SecondFactorRule.NEEDED or bool(options.get("require_second_factor"))
 
 
 class Member(Resource):
@@ -68,7 +89,7 @@ class Member(Resource):
 
     def must_change_password(self, now: dt.datetime) -> bool:
         """Whether it may do nothing else first."""
-        return self.state in MUST_CHANGE_PASSWORD or now >= min(self.expires, self.pin_expires)
+        return is_password_over(self.state, self.expires, self.pin_expires, now)
 
 
 class MemberRole(TenantModel):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
+
+from core.late import LateModule
+
+if TYPE_CHECKING:
+    import zxcvbn
+else:
+    zxcvbn = LateModule("zxcvbn")  # 12 MiB of words, for whoever chooses a password
 
 LONGEST = 256  # characters; Argon2id has no limit of its own
 LEAST_SCORE = 3  # of zxcvbn's 0 to 4: safely unguessable, for a hash as slow as this one
@@ -43,7 +50,7 @@ def find_weakness(secret: str, *, least: int, about: list[str]) -> str | None:
     if len(secret) < least:
         return f"must have at least {least} characters"
     words = [word for text in about for word in (text, *re.split(r"[^0-9A-Za-z]+", text)) if len(word) > 2]
-    judged = zxcvbn(secret[:JUDGED], user_inputs=words)
+    judged = zxcvbn.zxcvbn(secret[:JUDGED], user_inputs=words)
     if judged["score"] >= LEAST_SCORE:
         return None
     hints = " ".join(filter(None, (judged["feedback"]["warning"], *judged["feedback"]["suggestions"])))

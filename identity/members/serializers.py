@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from core.columns import is_id
-from core.durations import DurationField, parse_duration
+from core.durations import DurationField, duration_of
 from core.fields import EnumField, InstantField, ListField, SecretField, StringField, UrlField
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.members.models import Member, MemberType, State
+from identity.members.names import is_email, is_identifier
 from identity.members.passwords import LONGEST
-from identity.members.services import after
 
-_EMAIL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,187}[a-z0-9])?\Z")
-_SERVICE = re.compile(r"~?[a-z0-9_-]{1,128}\Z")
 OPTIONS = ("disabled", "expired", "forgotten", "invited", "locked")
 LONGEST_TOKEN_TTL = {MemberType.PERSONAL: "24h", MemberType.SERVICE: "2160h"}
 
@@ -74,7 +70,7 @@ class MemberSerializer(ResourceSerializer):
         write_only=True,
         min_length=1,
         max_length=LONGEST,
-        help_text="The first password: 8 characters or more, hard to guess.",
+        help_text="A password for one log-on by update, or the first one: 8 characters or more, hard to guess.",
     )
     options = MemberOptionsSerializer(required=False, write_only=True, help_text="Durations and states to begin with.")
 
@@ -87,12 +83,15 @@ class MemberSerializer(ResourceSerializer):
         read_only = ("id", "created_at", "updated_at", "last_logon", "expires", "pin_expires")
         fixed = ("type",)
         optional = ("nickname", "picture")
-        create_only = ("secret", "options")
+        kept = ("secret",)
+        create_only = ("options",)
         update_only = ("state", "ttl", "token_ttl")
 
     def build_fields(self) -> dict[str, Any]:
         fields = super().build_fields()
         fields["name"].required = True
+        if self.mode == "read":
+            del fields["secret"]
         return fields
 
     def validate_name(self, value: str) -> str:
@@ -103,21 +102,22 @@ class MemberSerializer(ResourceSerializer):
         self._refuse_misnamed(attrs["name"], kind)
         options = attrs.get("options", {})
         ttl, longest = options.get("token_ttl") or attrs.get("token_ttl"), LONGEST_TOKEN_TTL[kind]
-        if ttl and parse_duration(ttl) > parse_duration(longest):  # type: ignore[operator]
+        if ttl and duration_of(ttl) > duration_of(longest):
             wrong = {"token_ttl": [f"must be at most {longest} for a {kind} member"]}
             raise ValidationError({"options": wrong} if options.get("token_ttl") else wrong)
         return super().validate(attrs)
 
     def _refuse_misnamed(self, name: str, kind: str) -> None:
-        if kind == MemberType.PERSONAL and _EMAIL.match(name) is None:
+        if kind == MemberType.PERSONAL and not is_email(name):
             raise ValidationError({"name": ["must be the e-mail address of a person, or give the type `service`"]})
-        if kind == MemberType.SERVICE and _EMAIL.match(name) is None and (_SERVICE.match(name) is None or is_id(name)):
+        if kind == MemberType.SERVICE and not is_email(name) and not is_identifier(name):
             raise ValidationError({"name": ["must be 1 to 128 of a-z, 0-9, _ and -, with an optional ~ before them"]})
 
     def update(self, instance: Member, validated_data: dict[str, Any]) -> Member:
         if validated_data.get("ttl", instance.ttl) != instance.ttl:
-            instance.expires = after(instance.password_set_at, validated_data["ttl"])
-        validated_data.pop("role_binding", None)  # identity.members.services binds roles
+            instance.expires = instance.password_set_at + duration_of(validated_data["ttl"])
+        for name in ("role_binding", "secret"):  # identity.members.services has dealt with them
+            validated_data.pop(name, None)
         member: Member = super().update(instance, validated_data)
         return member
 

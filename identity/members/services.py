@@ -7,16 +7,20 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from core.columns import new_id
-from core.durations import parse_duration
+from core.durations import duration_of
 from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
 from core.names import assign_name
-from core.permissions import Principal, holds
+from core.permissions import Principal
 from identity.members.models import Member, MemberRole, MemberType, State
 from identity.members.passwords import find_weakness, hash_password
-from identity.permissionsets.sets import PERMISSION_SETS, Permissions
+from identity.permissionsets.sets import Permissions
 from identity.roles.models import Role
-from identity.tokens.rights import narrowing_of
+from identity.tokens.models import Token, TokenType
+from identity.tokens.rights import link_of, links_of, narrowing_of, refuse_beyond
+from identity.tokens.services import delete_token
 from organizations.models import Organization
 from organizations.services import locked_organization
 
@@ -50,11 +54,6 @@ class MemberSpec:
     at: str = ""  # where in the body the member stands
 
 
-def after(moment: dt.datetime, duration: str) -> dt.datetime:
-    """A time later by a duration that is known to be one."""
-    return moment + (parse_duration(duration) or dt.timedelta())
-
-
 def spec_of(asked: dict[str, Any], *, default_role: str = DEFAULT_ROLE, at: str = "") -> MemberSpec:
     """What a validated create body asks for."""
     asked = {"role_binding": [default_role], **asked}
@@ -74,7 +73,7 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         ttl=spec.ttl,
         token_ttl=spec.token_ttl,
         state=state,
-        expires=after(now, spec.ttl),
+        expires=now + duration_of(spec.ttl),
         password_set_at=now,
     )
     assign_name(member, name=spec.name, fullname=spec.fullname, at=f"{spec.at}/name")
@@ -82,9 +81,11 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
     if spec.secret is not None:
         refuse_weak(member=member, secret=spec.secret, rules=organization, at=f"{spec.at}/secret")
         member.password = hash_password(spec.secret)
-    member.pin_expires = now if "expired" in spec.options else after(now, password_duration(organization))
+    member.pin_expires = now if "expired" in spec.options else now + password_duration(organization)
     lock_administrators()  # a role that is being changed reaches this member, or has been changed before it is read
-    bind_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
+    roles = grant_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
+    member.save(force_insert=True)
+    bind_roles(member=member, roles=roles)
     return member
 
 
@@ -93,8 +94,8 @@ def organization_in_scope() -> Organization:
     return organization
 
 
-def password_duration(organization: Organization) -> str:
-    return str((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
+def password_duration(organization: Organization) -> dt.timedelta:
+    return duration_of((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
 
 
 def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) -> None:
@@ -105,8 +106,10 @@ def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) ->
         raise InvalidError(f"{at}: {weakness}", at=Parameter("body", at))
 
 
-def bind_roles(*, member: Member, names: Sequence[str], by: Principal | None, at: str = "/role_binding") -> None:
-    """Gives a member exactly these roles, and saves it."""
+def grant_roles(
+    *, member: Member, names: Sequence[str], by: Principal | None, at: str = "/role_binding"
+) -> Sequence[Role]:
+    """Puts exactly these roles into a member. `bind_roles` follows, once the member is saved."""
     wanted = list(dict.fromkeys(names))
     roles = {role.name: role for role in Role.objects.unnarrowed().filter(name__in=wanted)}
     for number, name in enumerate(wanted):
@@ -114,14 +117,36 @@ def bind_roles(*, member: Member, names: Sequence[str], by: Principal | None, at
             raise InvalidError(f"{at}/{number}: does not exist", at=Parameter("body", f"{at}/{number}", name[:200]))
         if by is not None and name not in member.role_binding:
             refuse_greater(by=by, permission_set=roles[name].permission_set)
-    set_rights(member=member, roles=[roles[name] for name in wanted])
-    member.save()
+    granted = [roles[name] for name in wanted]
+    set_rights(member=member, roles=granted)
+    return granted
+
+
+def bind_roles(*, member: Member, roles: Sequence[Role]) -> None:
+    """The rows that say which roles a saved member has."""
     rows = MemberRole.objects.filter(member=member)
-    rows.exclude(role__name__in=wanted).delete()
-    had = set(rows.values_list("role__name", flat=True))
+    rows.exclude(role__in=roles).delete()
+    had = set(rows.values_list("role_id", flat=True))
     MemberRole.objects.bulk_create(
-        MemberRole.in_scope(member=member, role=roles[name]) for name in wanted if name not in had
+        MemberRole.in_scope(member=member, role=role) for role in roles if role.id not in had
     )
+
+
+def reset_password(*, member: Member, secret: str, by: Principal) -> None:
+    """Puts a password into a member that is good for one log-on, and ends its sessions. Saving is the caller's.
+
+    Its own a member changes with the old one: an open session alone must not be enough.
+    """
+    if member.id == by.member_id:
+        raise ForbiddenError("of themselves, members change the password at /v1/auth/change_password")
+    member_links = links_of("[]", orjson.dumps(member.grants).decode())
+    refuse_beyond(member_links, by.links, "nobody sets the password of a member who may do more than they may")
+    refuse_weak(member=member, secret=secret, rules=organization_in_scope(), at="/secret")
+    member.password, member.password_set_at = hash_password(secret), dt.datetime.now(dt.UTC)
+    member.expires = member.password_set_at + duration_of(member.ttl)
+    member.pin_expires = member.password_set_at
+    for session in Token.objects.unnarrowed().filter(member=member, token_type=TokenType.LOGON):
+        delete_token(token=session)
 
 
 def set_rights(*, member: Member, roles: Sequence[Role]) -> None:
@@ -147,9 +172,8 @@ def spread_role(*, role_id: str) -> None:
 
 def refuse_greater(*, by: Principal, permission_set: str) -> None:
     """Raises when a permission set, given for the whole organization, holds more than the principal does."""
-    wanted = PERMISSION_SETS[permission_set]
-    if not all(any(not grant.narrowing and holds(grant.verbs, wanted) for grant in link) for link in by.links):
-        raise ForbiddenError(f"nobody can grant more than they have: {permission_set!r} holds more")
+    refusal = f"nobody can grant more than they have: {permission_set!r} holds more"
+    refuse_beyond([link_of(permission_set)], by.links, refusal)
 
 
 def lock_administrators() -> None:

@@ -20,9 +20,11 @@ from identity.members.serializers import CreateMemberResponseResultSerializer, M
 from identity.members.services import (
     bind_roles,
     create_member,
+    grant_roles,
     has_administrator,
     lock_administrators,
     refuse_without_administrator,
+    reset_password,
     spec_of,
 )
 from identity.sessions.factors import remove
@@ -34,7 +36,7 @@ PROFILE_ACTIONS = ("retrieve", "update", "partial_update")
 
 def refuse_beyond_profile(serializer: Any) -> None:
     """Raises when members would change more of themselves than their profile."""
-    changed = {n for n, v in serializer.validated_data.items() if getattr(serializer.instance, n) != v}
+    changed = {n for n, v in serializer.validated_data.items() if getattr(serializer.instance, n, None) != v}
     if beyond := sorted(changed - PROFILE):
         raise ForbiddenError(f"of themselves, members change {', '.join(sorted(PROFILE))}, and not {', '.join(beyond)}")
 
@@ -90,8 +92,11 @@ class MemberViewSet(ResourceViewSet):
         had, names = has_administrator(), serializer.validated_data["role_binding"]
         if not self.principal.allows(self.resource, self.verb):
             refuse_beyond_profile(serializer)
+        if "secret" in serializer.validated_data:
+            reset_password(member=serializer.instance, secret=serializer.validated_data["secret"], by=self.principal)
+        roles = grant_roles(member=serializer.instance, names=names, by=self.principal)
         member = serializer.save()
-        bind_roles(member=member, names=names, by=self.principal)
+        bind_roles(member=member, roles=roles)
         refuse_without_administrator(had=had)
         return member, {"result": self.reader.plan.encode_instance(member)}
 

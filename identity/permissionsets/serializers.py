@@ -11,9 +11,8 @@ from core.fields import EnumField, ListField, StringField
 from core.references import absent
 from core.serializers import StrictSerializer
 from core.tenancy import current_scope
-from identity.permissionsets.sets import Permissions
+from identity.permissionsets.sets import ANY, Permissions
 
-ANY = "*"
 ENVIRONMENTS = ("test", "prod")
 # Kind of object -> the contract's name of what is allowed of it, and the verbs there are.
 _ACTIONS = {

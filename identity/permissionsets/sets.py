@@ -21,10 +21,13 @@ class Permissions(models.TextChoices):
     ACCOUNT_PROVISIONER = "account-provisioner"
 
 
+MCP_SETS = (Permissions.MCP_INTEGRATIONS_USE_ONLY, Permissions.MCP_MANAGEMENT)
 PROVISIONABLE = (Permissions.ACCOUNT_MANAGER, Permissions.CONNECT_UI, Permissions.TOKEN_ISSUER)
 
-_ALL = frozenset({"*"})
+ANY = "*"  # every verb; in a list of resources, every one of them
+_ALL = frozenset({ANY})
 _READ = frozenset({"list", "get"})
+_MCP_USAGE = frozenset({"integration-usage"})  # the verbs on `mcp` are the scopes of that surface
 _CATALOG = {"capabilities": _READ, "meta": _READ}
 
 PERMISSION_SETS: dict[str, Grants] = {
@@ -49,6 +52,7 @@ PERMISSION_SETS: dict[str, Grants] = {
                 "remove_secondary",
             }
         ),
+        "mcp": frozenset({"developer", "integration-usage"}),
         **_CATALOG,
     },
     Permissions.CONNECT_UI: {
@@ -64,8 +68,8 @@ PERMISSION_SETS: dict[str, Grants] = {
         "tokens": frozenset({"provision"}),
         **_CATALOG,
     },
-    Permissions.MCP_INTEGRATIONS_USE_ONLY: {},
-    Permissions.MCP_MANAGEMENT: {},
+    Permissions.MCP_INTEGRATIONS_USE_ONLY: {"mcp": _MCP_USAGE},
+    Permissions.MCP_MANAGEMENT: {"mcp": _MCP_USAGE | {"developer", "management"}},
 }
 
 # Integrations with their tokens and credentials are what an account has: a set that acts on them can be held to some.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 
 from django.db import connection
@@ -9,6 +10,7 @@ from django.db import connection
 from core.crypto.hashing import keyed_hash
 from core.errors import ProblemError
 from core.limits.policies import address_subject
+from core.retention import delete_in_batches
 from identity.sessions.models import LogonAttempt
 
 FREE = 5  # failures in a row that cost no wait
@@ -64,9 +66,13 @@ def take_attempt(key: bytes, *, now: int | None = None) -> None:
             "too many failed attempts for this name from this address",
             headers={"Retry-After": str(max(1, until - now))},
         )
-    LogonAttempt.objects.filter(last_at__lt=now - 24 * FORGOTTEN_AFTER).delete()
 
 
 def forgive(key: bytes) -> None:
     """Forgets the failures of a caller who has proved to be who they say."""
     LogonAttempt.objects.filter(key=key).delete()
+
+
+def prune_attempts(*, before: dt.datetime) -> int:
+    """Deletes failures whose last one was before a time."""
+    return delete_in_batches(LogonAttempt.objects.filter(last_at__lt=int(before.timestamp())))

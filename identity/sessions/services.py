@@ -8,11 +8,12 @@ import datetime as dt
 from django.db import transaction
 
 from core.columns import is_id
+from core.durations import duration_of
 from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
 from core.tenancy import unscoped
-from identity.members.models import MUST_CHANGE_PASSWORD, Member, State
+from identity.members.models import MUST_CHANGE_PASSWORD, Member, SecondFactorRule, State, must_enrol
 from identity.members.passwords import hash_password, verify_password
-from identity.members.services import after, organization_in_scope, password_duration, refuse_weak
+from identity.members.services import organization_in_scope, password_duration, refuse_weak
 from identity.sessions.attempts import attempt_key, forgive, take_attempt
 from identity.sessions.factors import check_code
 from identity.tokens.models import Token, TokenType
@@ -88,15 +89,27 @@ def authenticate_member(*, name: str, secret: str, code: str | None, key: bytes)
     if member.password != hashed:
         raise LogonFailedError("the name or the password is not right")
     if member.has_second_factor:
-        if code is None:
-            raise SecondFactorRequiredError("the member's second factor is needed as well")
-        with transaction.atomic():
-            is_right = check_code(member=member, code=code)
-        if not is_right:
-            raise LogonFailedError("the code of the second factor is not right, or has been used")
+        _prove_second_factor(member=member, code=code)
     forgive(key)
     refuse_shut_out(member)
     return member
+
+
+def prove_second_factor(*, member: Member, code: str | None, address: str) -> None:
+    """Raises unless the code is one of the member's. Guesses are counted apart from those at a password."""
+    key = attempt_key("sign on", member.id, address=address)
+    take_attempt(key)
+    _prove_second_factor(member=member, code=code)
+    forgive(key)
+
+
+def _prove_second_factor(*, member: Member, code: str | None) -> None:
+    if code is None:
+        raise SecondFactorRequiredError("the member's second factor is needed as well")
+    with transaction.atomic():
+        is_right = check_code(member=member, code=code)
+    if not is_right:
+        raise LogonFailedError("the code of the second factor is not right, or has been used")
 
 
 def refuse_shut_out(member: Member) -> None:
@@ -108,13 +121,18 @@ def refuse_shut_out(member: Member) -> None:
 
 
 @transaction.atomic
-def open_session(*, member: Member) -> Session:
+def open_session(*, member: Member, rule: SecondFactorRule = SecondFactorRule.ORGANIZATION) -> Session:
     """A token that stands for the member, with what its roles grant when it is used."""
     now = dt.datetime.now(dt.UTC)
     member, organization = locked_as_verified(member), organization_in_scope()
     refuse_shut_out(member)
     spec = TokenSpec(
-        permission_set=None, ttl=member.token_ttl, token_type=TokenType.LOGON, member_id=member.id, fullname=member.name
+        permission_set=None,
+        ttl=member.token_ttl,
+        token_type=TokenType.LOGON,
+        member_id=member.id,
+        second_factor=rule,
+        fullname=member.name,
     )
     issued = issue_token(spec=spec)
     member.last_logon = now
@@ -123,15 +141,11 @@ def open_session(*, member: Member) -> Session:
     if member.must_change_password(now):
         code = "invited" if member.state == State.INVITED else "expired"
         message = "The password must be changed; until then the token allows nothing else."
-    elif must_enrol(member, organization):
+    elif must_enrol(
+        type_=member.type, enrolled=member.has_second_factor, rule=rule, options=organization.options or {}
+    ):
         message = "A second factor must be enrolled; until then the token allows nothing else."
     return Session(code, message, organization, member, issued)
-
-
-def must_enrol(member: Member, organization: Organization) -> bool:
-    """Whether the organization wants a second factor that the member does not have."""
-    wanted = (organization.options or {}).get("require_second_factor", False)
-    return bool(wanted and member.type == "personal" and not member.has_second_factor)
 
 
 def change_password(*, member: Member, old_secret: str, new_secret: str, token_id: str, address: str) -> None:
@@ -164,7 +178,7 @@ def set_password(*, member: Member, hashed: str, rules: Organization) -> None:
     """Stores a password and starts its durations anew. The rest of the member is not written."""
     now = dt.datetime.now(dt.UTC)
     member.password, member.password_set_at = hashed, now
-    member.expires, member.pin_expires = after(now, member.ttl), after(now, password_duration(rules))
+    member.expires, member.pin_expires = now + duration_of(member.ttl), now + password_duration(rules)
     if member.state in MUST_CHANGE_PASSWORD:
         member.state = State.ENABLED
     member.touch()

@@ -13,16 +13,18 @@ from django.db import IntegrityError, models, transaction
 from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.errors import NotFoundError, OrganizationDisabledError
+from core.retention import delete_in_batches
 from core.tenancy import Scope, enter, unscoped
 from identity.members.models import Member
 from identity.sso.identities import SignInLostError, SignInRefusedError
 from identity.sso.models import SsoAssertion, SsoAttempt, SsoCode, SsoConfiguration
 from identity.sso.oidc import Proofs, challenge_of
-from organizations.models import Organization, is_blocked
+from organizations.models import Organization, is_blocked_now
 
 ATTEMPT_LIVES, CODE_LIVES = dt.timedelta(minutes=10), dt.timedelta(seconds=60)
 LONGEST_REPLAY = dt.timedelta(days=1)
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}\Z")
+_USED = "the code is not good for this verifier, was used before, or has run out"
 _LOST = "the answer belongs to no sign-in under way in this browser: it was used before, or has run out"
 
 
@@ -64,7 +66,7 @@ def request_id_of(state: str) -> str:
 
 def _enter(organization: Organization) -> None:
     """From here on everything happens in the organization, if it may."""
-    if is_blocked(organization.state, organization.end_date, dt.datetime.now(dt.UTC).date().isoformat()):
+    if is_blocked_now(organization):
         raise OrganizationDisabledError("the organization is disabled")
     enter(Scope(organization.id))
 
@@ -143,16 +145,31 @@ def make_code(*, attempt: SsoAttempt, member: Member) -> str:
     return code
 
 
-def take_code(*, code: str, verifier: str) -> SsoCode:
-    """Ends a code, and enters its organization's scope. Without the verifier it is as if there was none."""
+def find_code(*, code: str, verifier: str) -> SsoCode:
+    """A code, and its organization's scope. Without the verifier it is as if there was none."""
     with unscoped("a code names its own organization"):
         rows = SsoCode.objects.filter(
             code_hash=_hash("code", code).hex(),
             challenge=challenge_of(verifier),
             expires__gt=dt.datetime.now(dt.UTC),
         )
-        row: SsoCode | None = rows.select_related("member", "organization").first()
-        if row is None or not rows.delete()[0]:
-            raise SignInLostError("the code is not good for this verifier, was used before, or has run out")
+        row: SsoCode | None = rows.select_related("sso", "member", "organization").first()
+        if row is None:
+            raise SignInLostError(_USED)
     _enter(row.organization)
     return row
+
+
+def spend_code(row: SsoCode) -> None:
+    """Ends a code; raises when somebody else has ended it."""
+    if not SsoCode.objects.filter(code_hash=row.code_hash).delete()[0]:
+        raise SignInLostError(_USED)
+
+
+def prune_sign_ins(*, before: dt.datetime) -> int:
+    """Deletes what sign-ins left that ran out before a time."""
+    with unscoped("what ran out is nobody's any more"):
+        return sum(
+            delete_in_batches(model._default_manager.filter(expires__lt=before))
+            for model in (SsoAttempt, SsoCode, SsoAssertion)
+        )

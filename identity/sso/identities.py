@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 
 from core.errors import ProblemError
+from identity.members.names import is_email
 
 SKEW = 60  # seconds that a provider's clock and ours may differ
-_EMAIL = re.compile(r"[!#$%&'*+/=?^_`{|}~0-9a-z.-]{1,64}@(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{1,63}\Z")
 
 
 class SignInRefusedError(ProblemError):
@@ -38,14 +37,11 @@ class Identity:
 
 
 def clean_email(text: object) -> str | None:
-    """An e-mail address in lower case; None for what is none.
-
-    ASCII alone: of other letters several have the same lower case.
-    """
-    if not isinstance(text, str) or not text.isascii() or len(text) > 254:
+    """An e-mail address in lower case, such as a member may have; None for what is none."""
+    if not isinstance(text, str) or not text.isascii():
         return None
     lowered = text.lower()
-    return lowered if _EMAIL.match(lowered) else None
+    return lowered if is_email(lowered) else None
 
 
 def clean_fullname(*parts: object) -> str | None:

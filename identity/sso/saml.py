@@ -8,11 +8,12 @@ import dataclasses
 import datetime as dt
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from cryptography import x509
-from lxml import etree
 
+from core.late import LateModule
 from identity.sso.assertions import (
     NAME_ID_FORMATS,
     UNSPECIFIED_FORMAT,
@@ -22,7 +23,6 @@ from identity.sso.assertions import (
     refuse_other_issuer,
 )
 from identity.sso.identities import SignInRefusedError
-from identity.sso.signatures import signed_assertion
 from identity.sso.xml import (
     METADATA,
     MOST_BYTES,
@@ -34,6 +34,14 @@ from identity.sso.xml import (
     read_document,
     refused,
 )
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from identity.sso import signatures
+else:
+    etree = LateModule("lxml.etree")
+    signatures = LateModule("identity.sso.signatures")  # and with it signxml
 
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -87,7 +95,7 @@ def identify(*, parties: SamlParties, response: str, request_id: str, now: dt.da
         now=now,
     )
     _refuse_envelope(root, expected)
-    return read_assertion(signed_assertion(root, parties.certificates), expected)
+    return read_assertion(signatures.signed_assertion(root, parties.certificates), expected)
 
 
 def _decode(response: str) -> bytes:

@@ -42,6 +42,11 @@ class AdmissionSerializer(StrictSerializer):
         help_text="Whether an e-mail address counts as verified when the provider does not say. `true` if not given "
         "for SAML, which has no way to say it, `false` for OIDC.",
     )
+    require_second_factor = BooleanField(
+        required=False,
+        help_text="Whether the second factor of this service is asked for as well. If not, which is the default, the "
+        "identity provider answers for it.",
+    )
 
 
 class OidcShownSerializer(AdmissionSerializer):

@@ -26,27 +26,40 @@ from core.errors import (
 )
 from core.fields import StringField
 from core.listing import refuse_unknown
+from core.network import client_address
 from core.open_views import OpenViewSet
 from core.parsing import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
 from core.views import ScopedViewSet
+from identity.members.models import SecondFactorRule
+from identity.sessions.attempts import TooManyFailuresError
 from identity.sessions.serializers import LogonResponseResultSerializer
-from identity.sessions.services import MemberDisabledError, MemberLockedError, open_session, refuse_shut_out
+from identity.sessions.services import (
+    LogonFailedError,
+    MemberDisabledError,
+    MemberLockedError,
+    SecondFactorRequiredError,
+    Session,
+    open_session,
+    prove_second_factor,
+    refuse_shut_out,
+)
 from identity.sessions.views import show_session
 from identity.sso import places, saml
 from identity.sso.admission import admit
 from identity.sso.attempts import (
     Destination,
     begin,
+    find_code,
     find_configuration,
     make_code,
     new_secret,
+    spend_code,
     take_attempt,
-    take_code,
 )
 from identity.sso.browsers import browser_of, known_browser, mark_browser
 from identity.sso.identities import Identity, SignInRefusedError
-from identity.sso.models import OIDC, SAML, SsoAttempt
+from identity.sso.models import OIDC, SAML, SsoAttempt, SsoCode
 from identity.sso.protocols import identify_oidc, identify_saml, start_url
 
 REFUSALS = (OrganizationDisabledError, SignInRefusedError, MemberDisabledError, MemberLockedError)
@@ -74,6 +87,11 @@ class ExchangeSerializer(StrictSerializer):
         validators=[verifier_pattern],
         help_text="The text whose SHA-256 was given as `code_challenge` at the start.",
     )
+    second_factor = ProofField(
+        max_length=64,
+        required=False,
+        help_text="Code of the authenticator, or a recovery code, where the configuration wants a second factor.",
+    )
 
 
 class SamlResponseSerializer(StrictSerializer):
@@ -95,7 +113,7 @@ class SignOnViewSet(OpenViewSet):
         "start_sso": (OrganizationDisabledError, ProviderFailedError, ProviderTimeoutError),
         "finish_oidc": (*REFUSALS, ProviderFailedError, ProviderTimeoutError),
         "finish_saml": REFUSALS,
-        "exchange_code": REFUSALS,
+        "exchange_code": (*REFUSALS, SecondFactorRequiredError, LogonFailedError, TooManyFailuresError),
     }
     queries = {
         "start_sso": {
@@ -190,13 +208,32 @@ class SignOnViewSet(OpenViewSet):
         """Exchanges a code for a session.
 
         The answer is that of a logon: the session's tokens, the organization and the member. A code is good for one
-        exchange within a minute, by whoever knows the text behind the `code_challenge` of the start.
+        exchange within a minute, by whoever knows the text behind the `code_challenge` of the start. If the
+        configuration wants the second factor as well, it is asked for here and does not use the code up when it fails.
         """
         refuse_unknown(request.query_params, [])
         asked = validated(ExchangeSerializer(data=request.data)).validated_data
-        row = take_code(code=asked["code"], verifier=asked["code_verifier"])
-        refuse_shut_out(row.member)
-        return ScopedViewSet.json({"result": show_session(open_session(member=row.member))})
+        row = find_code(code=asked["code"], verifier=asked["code_verifier"])
+        outcome = "done"
+        try:
+            session = self.begin_session(row, asked.get("second_factor"), client_address(request._request))
+        except ProblemError as refused:
+            outcome = refused.slug
+            raise
+        finally:
+            activity.record(activity.Activity("auth", "logon", row.member_id, "", row.organization_id, outcome))
+        return ScopedViewSet.json({"result": show_session(session)})
+
+    @staticmethod
+    def begin_session(row: SsoCode, second_factor: str | None, address: str) -> Session:
+        """The session that a code is good for. A missing second factor does not use it up."""
+        member, needed = row.member, row.sso.identity_provider.get("require_second_factor", False)
+        refuse_shut_out(member)
+        if needed and member.has_second_factor:
+            prove_second_factor(member=member, code=second_factor, address=address)
+        with transaction.atomic():
+            spend_code(row)
+            return open_session(member=member, rule=SecondFactorRule.NEEDED if needed else SecondFactorRule.ELSEWHERE)
 
     @action(detail=False, methods=["get"], url_path="saml/metadata")
     def saml_metadata(self, request: Request) -> HttpResponse:

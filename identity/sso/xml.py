@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from lxml import etree
+from typing import TYPE_CHECKING, TypeAlias
 
+from core.late import LateModule
 from identity.sso.identities import SignInRefusedError
 
-Element = etree._Element
+if TYPE_CHECKING:
+    from lxml import etree
+else:
+    etree = LateModule("lxml.etree")  # 6 MiB with what verifies signatures, for who signs in by SAML
+
+Element: TypeAlias = "etree._Element"
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"

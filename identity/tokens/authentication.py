@@ -20,7 +20,7 @@ from core.permissions import Grant, Principal
 from core.plan import WireText
 from core.prepared import Slot
 from core.tenancy import Scope, scoped
-from identity.members.models import MUST_CHANGE_PASSWORD, SHUT_OUT, MemberType
+from identity.members.models import SHUT_OUT, is_password_over, must_enrol
 from identity.tokens.models import Token, TokenSecret
 from identity.tokens.networks import holds
 from identity.tokens.rights import OWN_SESSION, links_of
@@ -44,6 +44,7 @@ class Secret:
     surface: Any
     grants: str
     networks: str | None
+    second_factor: str
     state: str | None
     end_date: str | None
     member_id: str | None
@@ -59,13 +60,13 @@ class Secret:
         """Whether the token's member may do nothing else first."""
         if self.member_expires is None or self.pin_expires is None:
             return False
-        return self.member_state in MUST_CHANGE_PASSWORD or now >= min(self.member_expires, self.pin_expires)
+        return is_password_over(self.member_state, self.member_expires, self.pin_expires, now)
 
     def must_enrol(self) -> bool:
-        """Whether the organization wants a second factor that the token's member does not have."""
-        if self.member_type != MemberType.PERSONAL or self.has_second_factor or self.options is None:
-            return False
-        return bool(orjson.loads(self.options).get("require_second_factor"))
+        """Whether the token's member may do nothing else before it has a second factor."""
+        options = orjson.loads(self.options) if self.options and self.member_type else None
+        enrolled = bool(self.has_second_factor)
+        return must_enrol(type_=self.member_type, enrolled=enrolled, rule=self.second_factor, options=options or {})
 
 
 def _secret_row() -> QuerySet[Any, Any]:
@@ -81,6 +82,7 @@ def _secret_row() -> QuerySet[Any, Any]:
         "token__surface",
         "token__grants",
         "token__networks",
+        "token__second_factor",
         "organization__state",
         "organization__end_date",
         WireText("token__member_id", IdColumn),

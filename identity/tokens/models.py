@@ -8,7 +8,7 @@ from django.db import models
 from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
-from identity.members.models import Member
+from identity.members.models import Member, SecondFactorRule
 
 
 class TokenOwnerType(models.TextChoices):
@@ -56,6 +56,9 @@ class Token(Resource):
     expires = InstantColumn()
     grants = JsonColumn()
     networks = JsonColumn(null=True, default=None)
+    second_factor = TextColumn(
+        max_length=16, choices=SecondFactorRule.choices, default=SecondFactorRule.ORGANIZATION
+    )  # of the member's session that it is or comes from
     pairs = JsonColumn()
     claims = JsonColumn(default=dict)
     used_at = InstantColumn(null=True, default=None)  # to some minutes
@@ -81,7 +84,8 @@ class TokenSecret(TenantModel):
     """One secret of a token: looked up by its public id, known only by its keyed hash.
 
     Slots: `primary`, then `secondary` when the pair is replaced, then `dropped` or deleted. Only refresh
-    secrets are kept as `dropped`, until they would have expired: whoever uses one has kept a copy.
+    secrets are kept as `dropped`, until they would have expired and so many of each token: whoever uses one has
+    kept a copy.
     """
 
     public_id = TextColumn(max_length=16, primary_key=True)
@@ -90,6 +94,7 @@ class TokenSecret(TenantModel):
     slot = TextColumn(max_length=16, choices=Slot.choices)
     kind = TextColumn(max_length=16)  # access or refresh
     digest = models.BinaryField(max_length=32)
+    made_at = InstantColumn()
     expires = InstantColumn()
 
     def __str__(self) -> str:

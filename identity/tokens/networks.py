@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from core.fields import ListField, StringField
+from core.network import parse_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?\Z", re.ASCII)
@@ -70,12 +71,8 @@ def lie_within(inner: list[str] | None, outer: list[str] | None) -> bool:
 @functools.lru_cache(maxsize=4096)
 def holds(networks: str, address: str) -> bool:
     """Whether a list of networks, given as its JSON, holds an address."""
-    try:
-        asked = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:  # a socket file has none
-        return False
-    asked = getattr(asked, "ipv4_mapped", None) or asked
-    return any(asked in _network(each) for each in orjson.loads(networks))
+    asked = parse_address(address)
+    return asked is not None and any(asked in _network(each) for each in orjson.loads(networks))
 
 
 def _network(text: str) -> Network:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import orjson
 
-from core.durations import parse_duration
+from core.durations import duration_of
 from core.errors import ConflictError, ForbiddenError, UnauthenticatedError
-from core.permissions import Principal, lies_within
+from core.permissions import Principal
 from identity.members.models import Member
 from identity.tokens.models import Slot, Surface, Token, TokenSecret, TokenType
 from identity.tokens.networks import lie_within
-from identity.tokens.rights import links_of
-from identity.tokens.services import IssuedToken, delete_token, end_of, new_pair
+from identity.tokens.rights import links_of, refuse_beyond
+from identity.tokens.services import IssuedToken, delete_token, end_of, last_end_of, new_pair
+
+MOST_DROPPED = 500  # refresh secrets of one token that are remembered: three weeks of hourly ones
 
 
 class ReplacedSecretError(ConflictError):
@@ -59,10 +61,14 @@ def renew_token(*, token: Token, keep: bool) -> IssuedToken:
     else:
         # Nor are the old refresh secrets remembered: their thief could end the token that has just been made safe.
         TokenSecret.objects.filter(token=token).delete()
-    token.expires = end_of(now, token.refresh_ttl, parent, token.member)
+    last = last_end_of(token)
+    token.expires = end_of(now, token.refresh_ttl, parent, token.member, last)
     if token.expires <= now:
-        raise ConflictError("the token that this one was derived from has expired, so this one cannot be renewed")
-    access_expires = end_of(now, _access_ttl(token, token.member), parent, token.member)
+        ended = (
+            "it has worked for as long as such a token can" if last else "the one that it was derived from has expired"
+        )
+        raise ConflictError(f"the token cannot be renewed: {ended}")
+    access_expires = end_of(now, _access_ttl(token, token.member), parent, token.member, last)
     pair, secrets, rows = new_pair(token, access_expires=access_expires)
     token.pairs = {"primary": pair, **({"secondary": before} if keep else {})}
     token.touch()
@@ -80,18 +86,21 @@ def remove_secondary(*, token: Token) -> None:
 
 
 def drop_pairs(*, token: Token, slots: Sequence[Slot]) -> None:
-    """Ends the pairs in these slots, and forgets dropped secrets that would have expired by now."""
+    """Ends the pairs in these slots, and forgets dropped secrets that would have expired by now, or are too many."""
     rows = TokenSecret.objects.filter(token=token)
     rows.filter(slot=Slot.DROPPED, expires__lte=dt.datetime.now(dt.UTC)).delete()
     rows.filter(slot__in=slots, kind="access").delete()
     rows.filter(slot__in=slots).update(slot=Slot.DROPPED)
+    latest_first = rows.filter(slot=Slot.DROPPED).order_by("-made_at").values_list("public_id", flat=True)
+    if beyond := list(latest_first[MOST_DROPPED:]):
+        rows.filter(public_id__in=beyond).delete()
 
 
 def _access_ttl(token: Token, member: Member | None) -> str:
     """A member's own session follows what the member is allowed now."""
     if member is None or token.token_type != TokenType.LOGON:
         return token.token_ttl
-    return min(token.token_ttl, member.token_ttl, key=lambda ttl: parse_duration(ttl) or dt.timedelta())
+    return min(token.token_ttl, member.token_ttl, key=duration_of)
 
 
 def refuse_revealing(*, token: Token, by: Principal) -> None:
@@ -101,19 +110,24 @@ def refuse_revealing(*, token: Token, by: Principal) -> None:
         raise UnauthenticatedError("the access token was deleted")
     if token.member_id not in (None, by.member_id):
         raise ForbiddenError("only the member whose token this is can have new secrets for it")
-    if not _rights_lie_within(token, by):
-        raise ForbiddenError("a token cannot have new secrets for one that grants more than it does")
+    refuse_stronger(token=token, by=by)
     if not lie_within(token.networks, own.networks):
         raise ForbiddenError("a token cannot have new secrets for one that is good for more networks")
     if _is_derived(own, token.id):
         raise ForbiddenError("a token cannot have new secrets for one that it was derived from: it would outlive it")
 
 
-def _rights_lie_within(token: Token, by: Principal) -> bool:
+def refuse_stronger(*, token: Token, by: Principal) -> None:
+    """Raises when a token may do more than the one who wants to change or end it. Itself, each may end."""
+    refusal = "a token neither renews, changes nor ends one that grants more than it does"
+    if token.id == by.token_id:
+        return
     if token.surface == Surface.CONNECTORS:  # it is good for its integration, which the caller sees
-        return by.allows("tokens", "create_integration")
+        if not by.allows("tokens", "create_integration"):
+            raise ForbiddenError(refusal)
+        return
     member_grants = orjson.dumps(token.member.grants).decode() if token.member else None
-    return lies_within(links_of(orjson.dumps(token.grants).decode(), member_grants), by.links)
+    refuse_beyond(links_of(orjson.dumps(token.grants).decode(), member_grants), by.links, refusal)
 
 
 def _is_derived(token: Token, ancestor_id: str) -> bool:

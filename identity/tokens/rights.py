@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from core.permissions import Grant, Link, Principal
+from core.errors import ForbiddenError
+from core.permissions import Grant, Link, Principal, lies_within
 from core.tenancy import Narrowing
-from identity.permissionsets.sets import PERMISSION_SETS
+from identity.permissionsets.sets import ANY, PERMISSION_SETS
 
-ANY = "*"
 StoredLink = list[dict[str, Any]]  # of `{"permission_set": ..., "resources": ...}`
 OWN_SESSION = Grant({"auth": frozenset({"change_password", "logoff"})})  # what every member may do
 
@@ -19,6 +20,17 @@ OWN_SESSION = Grant({"auth": frozenset({"change_password", "logoff"})})  # what 
 def is_own_session(principal: Principal) -> bool:
     """Whether a member acts in a session of its own: a token derived from one stands for less."""
     return bool(principal.member_id) and OWN_SESSION in principal.links[0]
+
+
+def refuse_beyond(links: Sequence[Link], bounds: Sequence[Link], refusal: str) -> None:
+    """The one rule of rights over rights: nobody gives, renews or ends what may do more than they may."""
+    if not lies_within(links, bounds):
+        raise ForbiddenError(refusal)
+
+
+def link_of(permission_set: str) -> Link:
+    """What a permission set grants everywhere."""
+    return (Grant(PERMISSION_SETS[permission_set]),)
 
 
 def narrowing_of(resources: dict[str, Any]) -> Narrowing:

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
-from core.durations import DurationField
+from core.durations import DurationField, duration_of
 from core.fields import (
     ComputedField,
     EnumField,
@@ -21,10 +22,11 @@ from core.fields import (
 )
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.permissionsets.serializers import AdhocRoleSerializer, ResourcesSerializer
-from identity.permissionsets.sets import PROVISIONABLE, Permissions
+from identity.permissionsets.sets import ANY, MCP_SETS, PROVISIONABLE, Permissions
 from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from identity.tokens.secrets import masked
+from identity.tokens.services import LONGEST_MCP, MCP_TTL
 
 
 class PermissionSerializer(serializers.Serializer[Any]):
@@ -150,3 +152,14 @@ class CreateTokenRequestSerializer(StrictSerializer):
     permission_set = EnumField(Permissions, help_text="What the token may do there.")
     token_ttl = DurationField(required=False, help_text="How long the token works. 24 hours if not given.")
     allowed_networks = NetworksField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Tokens of the MCP surface are held to what `POST /v1/tokens/mcp` asks for, too."""
+        ids = attrs["resources"].get("accounts", {}).get("ids", ())
+        if attrs["permission_set"] == Permissions.MCP_INTEGRATIONS_USE_ONLY and (len(ids) != 1 or ANY in ids):
+            wrong = {"accounts": {"ids": [f"must name one account for {attrs['permission_set']!r}"]}}
+            raise ValidationError({"resources": wrong})
+        ttl = attrs.get("token_ttl") or MCP_TTL
+        if attrs["permission_set"] in MCP_SETS and duration_of(ttl) > duration_of(LONGEST_MCP):
+            raise ValidationError({"token_ttl": [f"must be at most {LONGEST_MCP} for {attrs['permission_set']!r}"]})
+        return attrs

@@ -10,19 +10,20 @@ from django.db import transaction
 
 from core.columns import format_instant, new_id
 from core.crypto.hashing import keyed_hash
-from core.durations import parse_duration
-from core.errors import ForbiddenError, InvalidError, Parameter, UnauthenticatedError
+from core.durations import duration_of
+from core.errors import InvalidError, Parameter, UnauthenticatedError
 from core.names import assign_name
-from core.permissions import Principal
+from core.permissions import Grant, Principal
 from core.tenancy import current_scope
-from identity.members.models import Member
-from identity.permissionsets.sets import PERMISSION_SETS, Permissions
+from identity.members.models import Member, SecondFactorRule
+from identity.permissionsets.sets import Permissions
 from identity.tokens.models import Slot, Surface, Token, TokenOwnerType, TokenSecret, TokenType
 from identity.tokens.networks import common_networks
-from identity.tokens.rights import StoredLink, the_account_of
+from identity.tokens.rights import StoredLink, link_of, refuse_beyond, the_account_of
 from identity.tokens.secrets import new_secret
 
 ADHOC_TTL = "24h"
+MCP_TTL, LONGEST_MCP = "1h", "24h"  # of the MCP surface; the second also in all, however often it is renewed
 Pair = dict[str, dict[str, Any]]
 
 
@@ -43,6 +44,7 @@ class TokenSpec:
     surface: Surface = Surface.MANAGEMENT
     name_at: str = "/name"  # where in the body the name stands
     member_id: str | None = None
+    second_factor: SecondFactorRule = SecondFactorRule.ORGANIZATION  # the parent's, if there is one
     networks: list[str] | None = None  # to ask from, in CIDR notation; any when not given
     claims: dict[str, Any] = dataclasses.field(default_factory=dict)  # shown as they are
 
@@ -84,6 +86,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         expires=end_of(now, refresh_ttl, parent, member),
         grants=grants,
         networks=_networks_of(spec, parent),
+        second_factor=parent.second_factor if parent else spec.second_factor,
         claims=spec.claims,
     )
     pair, secrets, rows = new_pair(token, access_expires=end_of(now, spec.ttl, parent, member))
@@ -93,6 +96,11 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         token.save(force_insert=True)
         TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
+
+
+def last_end_of(token: Token) -> dt.datetime | None:
+    """When a token ends however often it is renewed."""
+    return token.created_at + duration_of(LONGEST_MCP) if token.surface == Surface.MCP else None
 
 
 def bounds_of(token: Token) -> list[StoredLink]:
@@ -113,15 +121,14 @@ def _networks_of(spec: TokenSpec, parent: Token | None) -> list[str] | None:
     return networks
 
 
-def end_of(now: dt.datetime, ttl: str, parent: Token | None, member: Member | None) -> dt.datetime:
+def end_of(
+    now: dt.datetime, ttl: str, parent: Token | None, member: Member | None, last: dt.datetime | None = None
+) -> dt.datetime:
     """When a secret made now ends: with its parent at the latest, and with its member unless that has ended before.
 
     Members whose time is over still log on, to choose another password and nothing else.
     """
-    duration = parse_duration(ttl)
-    if duration is None:
-        raise ValueError(f"{ttl!r} is not a duration")
-    ends = [now + duration]
+    ends = [now + duration_of(ttl)] + ([last] if last is not None else [])
     if parent is not None:
         ends.append(parent.expires)
     if member is not None and member.expires > now:
@@ -139,7 +146,13 @@ def new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[s
         digest = keyed_hash(text)
         rows.append(
             TokenSecret.in_scope(
-                public_id=public_id, token=token, slot=Slot.PRIMARY, kind=kind, digest=digest, expires=expires
+                public_id=public_id,
+                token=token,
+                slot=Slot.PRIMARY,
+                kind=kind,
+                digest=digest,
+                made_at=dt.datetime.now(dt.UTC),
+                expires=expires,
             )
         )
         pair[kind] = {"id": public_id, "expires": format_instant(expires)}
@@ -148,13 +161,10 @@ def new_pair(token: Token, *, access_expires: dt.datetime) -> tuple[Pair, dict[s
 
 
 def refuse_wider(*, principal: Principal, permission_set: str) -> None:
-    """Raises when a permission set holds a verb that the principal lacks."""
-    for resource, verbs in PERMISSION_SETS[permission_set].items():
-        for verb in verbs:
-            if not principal.allows(resource, verb):
-                raise ForbiddenError(
-                    f"a token cannot grant more than it has: {permission_set!r} holds {verb!r} on {resource!r}"
-                )
+    """Raises when a permission set holds a verb that the principal lacks. Where it holds is the parent's anyway."""
+    everywhere = [tuple(Grant(grant.verbs) for grant in link) for link in principal.links]
+    refusal = f"a token cannot grant more than it has: {permission_set!r} holds more"
+    refuse_beyond([link_of(permission_set)], everywhere, refusal)
 
 
 def delete_token(*, token: Token) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.db import transaction
@@ -11,8 +10,6 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from core.durations import parse_duration
-from core.errors import InvalidError, Parameter
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.listing import refuse_unknown
 from core.reading import find, reader_of
@@ -20,7 +17,7 @@ from core.references import find_owner
 from core.serializers import validated
 from core.views import ResourceViewSet, ScopedViewSet, enter_for_change
 from identity.members.services import organization_in_scope
-from identity.permissionsets.sets import Permissions
+from identity.permissionsets.sets import MCP_SETS
 from identity.tokens.authentication import RefreshAuthentication
 from identity.tokens.models import Surface, Token, TokenOwnerType, TokenType
 from identity.tokens.renewal import (
@@ -28,12 +25,14 @@ from identity.tokens.renewal import (
     ReusedSecretError,
     refresh_token,
     refuse_revealing,
+    refuse_stronger,
     remove_secondary,
     renew_token,
 )
 from identity.tokens.serializers import CreateTokenRequestSerializer, RefreshTokenSerializer
 from identity.tokens.services import (
     ADHOC_TTL,
+    MCP_TTL,
     IssuedToken,
     TokenSpec,
     delete_token,
@@ -41,8 +40,6 @@ from identity.tokens.services import (
     refuse_wider,
     token_of,
 )
-
-MCP_TTL, LONGEST_MCP = "1h", dt.timedelta(hours=24)
 
 
 class TokenFilterSet(ResourceFilterSet):
@@ -99,10 +96,7 @@ class TokenViewSet(ResourceViewSet):
         asked = validated(CreateTokenRequestSerializer(data=self.body())).validated_data
         permission_set = asked["permission_set"]
         refuse_wider(principal=self.principal, permission_set=permission_set)
-        mcp = permission_set in (Permissions.MCP_INTEGRATIONS_USE_ONLY, Permissions.MCP_MANAGEMENT)
-        if mcp and (parse_duration(asked.get("token_ttl") or MCP_TTL) or LONGEST_MCP) > LONGEST_MCP:
-            at = Parameter("body", "/token_ttl", asked["token_ttl"])
-            raise InvalidError("/token_ttl: a token of the MCP surface works for at most 24h", at=at)
+        mcp = permission_set in MCP_SETS
         spec = TokenSpec(
             permission_set=permission_set,
             resources=asked["resources"],
@@ -119,6 +113,7 @@ class TokenViewSet(ResourceViewSet):
         return self.json(content)
 
     def perform_destroy(self, instance: Token) -> None:
+        refuse_stronger(token=instance, by=self.principal)
         delete_token(token=instance)
 
     @action(detail=True, methods=["delete"], url_path="secondary")
@@ -130,6 +125,7 @@ class TokenViewSet(ResourceViewSet):
         refuse_unknown(request.query_params, [])
         with transaction.atomic():
             token = self.locked()
+            refuse_stronger(token=token, by=self.principal)
             remove_secondary(token=token)
             self.record(subject=token)
         return HttpResponse(status=204)

@@ -18,8 +18,8 @@ from core.ledger.models import Run, RunState
 from core.ledger.services import Claim, enqueue
 from core.reading import reader_of
 from integrations.operations.models import Execution, Operation, OperationStatus, OperationTriggerType
-from integrations.operations.serializers import OperationSerializer
 from integrations.operations.services import KIND, is_full, next_start
+from integrations.serializers import IntegrationSerializer
 
 LONGEST_CURSOR = 1024
 
@@ -91,11 +91,11 @@ def conclude_execution(begun: Begun, *, problem: ProblemError | None = None) -> 
     operation = _current(begun.claimed)
     if operation is None:
         problem = problem or ProblemError("the integration or its schedule was deleted meanwhile")
-    execution = _written(begun, problem)
+    _write(begun, problem)
     if operation is not None:
         _advance(operation, begun, problem)
         _follow_on(operation, begun, is_unfinished=problem is None and bool(begun.page))
-    _announce(operation or begun.operation, begun, execution, problem)
+    _announce(operation or begun.operation, begun, problem)
 
 
 def go_on(claimed: Claim) -> None:
@@ -119,7 +119,8 @@ def _is_waited_for(operation: Operation) -> bool:
     return Run.objects.filter(kind=KIND, subject_id=operation.id, state=RunState.WAITING).exists()
 
 
-def _written(begun: Begun, problem: ProblemError | None) -> Execution:
+def _write(begun: Begun, problem: ProblemError | None) -> None:
+    """The history's row."""
     operation, progress, full = begun.operation, begun.progress, is_full(begun.operation.schedule)
     newest = progress.get("newest")
     ended = begun.now()
@@ -147,7 +148,6 @@ def _written(begun: Begun, problem: ProblemError | None) -> Execution:
         error=problem.message[:1024] if problem else None,
     )
     execution.save(force_insert=True)
-    return execution
 
 
 def _advance(operation: Operation, begun: Begun, problem: ProblemError | None) -> None:
@@ -175,8 +175,9 @@ def _follow_on(operation: Operation, begun: Begun, *, is_unfinished: bool) -> No
     enqueue(kind=KIND, subject_id=operation.id, at=begun.now() if is_unfinished else max(at, begun.now()))
 
 
-def _announce(operation: Operation, begun: Begun, execution: Execution, problem: ProblemError | None) -> None:
-    plan = reader_of(OperationSerializer).plan
+def _announce(operation: Operation, begun: Begun, problem: ProblemError | None) -> None:
+    """Tells of the end: the operation is the subject, and what is shown of it is its integration."""
+    plan, integration = reader_of(IntegrationSerializer).plan, begun.operation.integration
     activity.record(
         activity.Activity(
             resource="operations",
@@ -188,7 +189,7 @@ def _announce(operation: Operation, begun: Begun, execution: Execution, problem:
             status=problem.status if problem else 200,
             message=problem.message if problem else "",
             subject=operation,
-            document=lambda: plan.document(operation) | {"execution_id": execution.id},
+            document=lambda: plan.document(integration),
         )
     )
 

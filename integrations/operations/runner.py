@@ -24,11 +24,12 @@ from integrations.configs import unmask_config
 from integrations.drafts import draft_integration
 from integrations.models import Integration
 from integrations.operations.conclusion import Begun, conclude_execution, go_on, keep_progress
+from integrations.operations.mapping import transform
 from integrations.operations.models import Operation, OperationStatus
-from integrations.operations.seams import transform
 from integrations.operations.services import is_full, objection_to
 from integrations.operations.sinks import SINKS, find_sink
 from integrations.services import open_values
+from integrations.status.services import Kind, counted_call
 from organizations.models import Organization, is_blocked_now
 
 MOST_RECORDS = 10_000  # that one attempt reads
@@ -151,7 +152,7 @@ def read(source: Source, query: Query, page: str) -> Harvest:
     harvest, began = Harvest(page=page), time.monotonic()
     while True:
         try:
-            answer = count_call(source, query, harvest.page)
+            answer = call(source, query, harvest.page)
         except PASSING as problem:
             if not harvest.records:
                 raise
@@ -164,9 +165,10 @@ def read(source: Source, query: Query, page: str) -> Harvest:
             return harvest
 
 
-def count_call(source: Source, query: Query, page: str) -> Page:
-    """One call of the provider: the one place where calls of operations are made, and can be counted."""
-    return source.read(query, page)
+def call(source: Source, query: Query, page: str) -> Page:
+    """One call of the provider, counted in the integration's status."""
+    with counted_call(integration_id=query.seed, kind=Kind.OPERATION):
+        return source.read(query, page)
 
 
 def again(begun: Begun, problem: ProblemError) -> Outcome | None:

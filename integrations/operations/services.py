@@ -16,8 +16,8 @@ from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue
 from core.tenancy import unscoped
 from integrations.models import Integration
+from integrations.operations.mapping import mapping_objection
 from integrations.operations.models import Execution, Operation, OperationStatus
-from integrations.operations.seams import mapping_objection
 from integrations.operations.sinks import SINK, find_sink
 from integrations.schedules import FULL_SNAPSHOT, time_ago
 

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.errors import NotFoundError, ProblemError
-from core.schema.problems import kinds, meaning
+from core.kinds import kinds, meaning
 from synqmgr.docs.pages import page
 
 _STYLES = ("docs/problems.css",)

@@ -26,13 +26,19 @@ OUTCOMES = {
     404: policy.ABSENT,
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
+    "DeliveryViewSet": "OrganizationWebhookViewSet",
     "ExecutionViewSet": "OperationViewSet",
     "IntegrationTokenViewSet": "IntegrationViewSet",
+    "OneBillingViewSet": "SubOrganizationViewSet",
+    "OneStatusViewSet": "IntegrationViewSet",
+    "StatusEventViewSet": "IntegrationViewSet",
+    "StatusViewSet": "IntegrationViewSet",
     "McpTokenViewSet": "TokenViewSet",
     "TokenRefreshViewSet": "TokenViewSet",
     "TokenRenewalViewSet": "TokenViewSet",
+    "WebhookControlViewSet": "OrganizationWebhookViewSet",
 }
-SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer"}
+SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "viewer", "month": "partial"}
 SECRET = "seven horses eat paper"
 BODIES = {
     "change_password": {"old_secret": SECRET, "new_secret": "eight mules drink ink"},
@@ -123,6 +129,15 @@ def object_at(face: Face, api: Api, at: Place) -> Made:
     return Made(face, Example(example.body, result=example.result), shown)
 
 
+def delivery_of(webhook: Made, api: Api, at: Place) -> str:
+    """The id of a delivery to a webhook, about an integration of a place."""
+    integration = next(face for face in faces() if face.name == "IntegrationViewSet")
+    made = make(integration, api, at)
+    about = {"filter": f"integration_id[eq]{made.id}"}
+    shown = api.get(f"/v1/organization/webhooks/{webhook.id}/deliveries", query=about).json()["result"]
+    return str(shown[0]["id"])
+
+
 def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]:
     """What an operation is asked about, by kind of object."""
     face = face_of(operation)
@@ -133,11 +148,13 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
     for kind, at in PLACES.items():
         api = globex if kind == policy.FOREIGN else acme
         made = object_at(face, api, at)
-        values = {name: made.values(operation)[name] for name in operation.parameters}
+        below = {"delivery_id": delivery_of(made, api, at)} if operation.viewset.__name__ == "DeliveryViewSet" else {}
+        values = made.values(operation, also={**SHARED_BY_ALL, **below})
+        values = {name: values[name] for name in operation.parameters}
         body = body_of(operation, made, api)
         if kind == policy.MISSING:
             values = {name: absent_id() for name in values}
-        result[kind] = Subject(values, body, made.id)
+        result[kind] = Subject(values, body, below.get("delivery_id", made.id))
     return result
 
 
@@ -148,7 +165,7 @@ def body_of(operation: Operation, made: Made, api: Api) -> Any:
         body |= {name: f"{body[name]}-again" for name in ("name", "fullname") if name in body}
         body.get("resources", {}).pop("organizations", None)
         return body
-    if operation.action == "update":
+    if operation.action == "update" and operation.viewset.__name__ not in NO_FACE_OF_ITS_OWN:
         return made.whole(api)
     if operation.action == "partial_update":
         return []
@@ -169,7 +186,8 @@ def outcome(answer: Any, operation: Operation, subject: Subject) -> str:
         return OUTCOMES.get(answer.status_code, f"{answer.status_code} {answer.content.decode()}")
     if policy.RULES[str(operation)].kind != "list":
         return policy.DONE
-    listed = [row.get("id") or row["operation_id"] for row in answer.json()["result"]]
+    names = ("id", "integration_id") if operation.viewset.__name__ != "ExecutionViewSet" else ("operation_id",)
+    listed = [next(row[name] for name in names if name in row) for row in answer.json()["result"]]
     return policy.SHOWN if subject.id in listed else policy.HIDDEN
 
 

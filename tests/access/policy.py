@@ -13,13 +13,17 @@ NOTHING = "-"  # the operation does not depend on such an object
 INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
-EVERY, READ = {"*"}, {"list", "list_account", "list_history", "get", "lookup"}
+EVERY = {"*"}
+READ = {
+    "list", "list_account", "list_events", "list_history", "get", "lookup", "timeseries", "integration_timeseries",
+    "status",
+}  # fmt: skip
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
     "administrator": {"*": EVERY},
     "viewer": {"*": READ},
-    "member": CATALOG,
+    "member": CATALOG | {"status": {"list", "get"}},
     "account-manager": CATALOG
     | {
         "accounts": EVERY,
@@ -53,7 +57,7 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "narrowed to a category": {"*": EVERY},
     "token of an integration": {},
     "token of an MCP client": {},
-    "session of a member": CATALOG | {"auth": {"change_password", "logoff"}},
+    "session of a member": CATALOG | {"auth": {"change_password", "logoff"}, "status": {"list", "get"}},
     "sub-organization": {"*": EVERY},
     "neighbour": {"*": EVERY},
     "expired": {},
@@ -69,15 +73,21 @@ NARROWED = {
 # What a narrowing reaches, by resource. The organization itself and the catalog are whole for everyone.
 REACHED = {
     "auth": set(),
+    "audit": {"account", "label", "environment", "category"},
     "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
+    "bridges": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
+    "status": {"account", "label", "environment", "category"},
+    "billing": set(),
     "integration_points": {"category"},
     "operations": {"account", "label", "environment", "category"},
     "tokens": {"account", "label", "environment"},
     "idp": set(),
     "organizations": set(),
+    "webhooks": set(),
+    "deliveries": {"account", "label", "environment", "category"},
     "members": set(),
     "roles": set(),
     "permission_set": set(),
@@ -91,8 +101,10 @@ SHARED = {
     "roles": {"account", "label", "environment", "category"},
     "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
+    "webhooks": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
+    "bridges": {"category"},
     "credentials": {"category"},
     "tokens": {"category"},
 }
@@ -118,9 +130,27 @@ class Rule:
 
 
 RULES = {
+    "GET /v1/audit/organizations": Rule("audit", "list", "whole"),
     "GET /v1/organization": Rule("organizations", "get", "whole"),
     "PUT /v1/organization": Rule("organizations", "update", "whole"),
     "PATCH /v1/organization": Rule("organizations", "patch", "whole"),
+    "GET /v1/organization/webhooks": Rule("webhooks", "list", "list"),
+    "POST /v1/organization/webhooks": Rule("webhooks", "create", "create"),
+    "GET /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "get", "object"),
+    "PUT /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "update", "object"),
+    "PATCH /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "patch", "object"),
+    "DELETE /v1/organization/webhooks/{webhook_id}": Rule("webhooks", "delete", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/enable": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/disable": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/test": Rule("webhooks", "update", "object"),
+    "POST /v1/organization/webhooks/{webhook_id}/recover": Rule("webhooks", "update", "object"),
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries": Rule("webhooks", "list", "list", "deliveries"),
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}": Rule(
+        "webhooks", "get", "object", "deliveries"
+    ),
+    "POST /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}/resend": Rule(
+        "webhooks", "update", "object", "deliveries"
+    ),
     "GET /v1/tokens": Rule("tokens", "list", "list"),
     "POST /v1/tokens": Rule("tokens", "create", "create"),
     "GET /v1/tokens/{refresh_token_id}/info": Rule("tokens", "get", "object"),
@@ -180,6 +210,13 @@ RULES = {
     "PUT /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "update", "object"),
     "PATCH /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "patch", "object"),
     "DELETE /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "delete", "object"),
+    "GET /v1/bridges/{account_id}": Rule("bridges", "list", "list"),
+    "POST /v1/bridges/{account_id}": Rule("bridges", "create", "below"),
+    "GET /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "get", "object"),
+    "PUT /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "update", "object"),
+    "PATCH /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "patch", "object"),
+    "DELETE /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "delete", "object"),
+    "GET /v1/bridges/{account_id}/{bridge_id}/status": Rule("bridges", "status", "object"),
     "GET /v1/integration-points": Rule("integration_points", "list", "list"),
     "POST /v1/integration-points": Rule("integration_points", "create", "create"),
     "GET /v1/integration-points/{integration_point_id}": Rule("integration_points", "get", "object"),
@@ -197,9 +234,22 @@ RULES = {
     "PATCH /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "patch", "object"),
     "DELETE /v1/integrations/{account_id}/{integration_id}": Rule("integrations", "delete", "object"),
     "POST /v1/integrations/{account_id}/{integration_id}/verify": Rule("integrations", "verify", "object"),
+    "GET /v1/billing": Rule("billing", "list", "whole"),
+    "GET /v1/billing/export": Rule("billing", "list", "whole"),
+    "GET /v1/billing/{organization_id}/{month}": Rule("billing", "get", "object"),
+    "GET /v1/status": Rule("status", "list", "list"),
+    "GET /v1/status/timeseries": Rule("status", "timeseries", "whole"),
+    "GET /v1/status/{account_id}/{integration_id}": Rule("status", "get", "object"),
+    "PUT /v1/status/{account_id}/{integration_id}": Rule("status", "reset", "object"),
+    "GET /v1/status/{account_id}/{integration_id}/events": Rule("status", "list_events", "object"),
+    "GET /v1/status/{account_id}/{integration_id}/timeseries": Rule("status", "integration_timeseries", "object"),
 }
-# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
+# The docs, the probes, the operator's metrics with a key of their own, what browsers sign in by, and what the agents of
+# bridges call with a credential of theirs.
 OPEN_TO_ALL = (
+    "/bridge/heartbeat",
+    "/bridge/requests",
+    "/bridge/requests/<str:request_id>/answer",
     "/v1/auth/exchange",
     "/v1/auth/logon/<str:organization_id>",
     "/v1/auth/oidc/callback",
@@ -219,18 +269,24 @@ OPEN_TO_ALL = (
 
 ROTATE = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/rotate"
 RESET = "PUT /v1/tokens/{owner_id}/{refresh_token_id}/reset"
+END = "DELETE /v1/tokens/{refresh_token_id}"
+END_SECONDARY = f"{END}/secondary"
 OWN_ACCOUNT = "POST /v1/tokens/synqly-integrations"
+DELIVERIES = "GET /v1/organization/webhooks/{webhook_id}/deliveries"
 EXCEPTIONS = {
+    # The webhook is everybody's, and what it was told of those out of reach is left out.
+    **{(principal, DELIVERIES, OUTSIDE): HIDDEN for principal in NARROWED},
     # Only a root organization has organizations below it.
     **{("sub-organization", "POST /v1/suborgs", kind): FORBIDDEN for kind in (INSIDE, OUTSIDE)},
     # There is no second factor to confirm, and the code is not one of it.
     ("session of a member", "POST /v1/auth/second_factor/confirm", INSIDE): CONFLICT,
     ("session of a member", "POST /v1/auth/second_factor/remove", INSIDE): FORBIDDEN,
     # The token is seen, but it will be good for its account even when that has lost the label or environment.
-    ("narrowed to a label", ROTATE, INSIDE): FORBIDDEN,
-    ("narrowed to a label", RESET, INSIDE): FORBIDDEN,
-    ("narrowed to an environment", ROTATE, INSIDE): FORBIDDEN,
-    ("narrowed to an environment", RESET, INSIDE): FORBIDDEN,
+    **{
+        (f"narrowed to {part}", operation, INSIDE): FORBIDDEN
+        for part in ("a label", "an environment")
+        for operation in (ROTATE, RESET, END, END_SECONDARY)
+    },
     # The organization's own account is none of these.
     ("narrowed to an account", OWN_ACCOUNT, INSIDE): FORBIDDEN,
     ("narrowed to a label", OWN_ACCOUNT, INSIDE): FORBIDDEN,

@@ -100,9 +100,21 @@ def test_mcp_token__account_out_of_reach__does_not_exist(acme: Api, globex: Api)
     narrow = acme.issue("account-manager", resources={"accounts": {"ids": [mine]}})
     for account in (hidden, foreign):
         assert_problem(ask(narrow, {"type": "developer", "account_id": account}), 400, at="/scope/account_id")
-    made = ok(ask(narrow, {"type": "management"}))  # further limited by the one that asks
+    made = ok(ask(narrow, {"type": "developer", "account_id": mine}))
+    administrator = acme.issue(resources={"accounts": {"ids": [mine]}})
+    managing = ok(ask(administrator, {"type": "management"}))  # further limited by the one that asks
     with scoped(acme.scope):
-        assert Token.objects.get(id=made["permissions"]["id"]).account_id == mine
+        for each in (made, managing):
+            assert Token.objects.get(id=each["permissions"]["id"]).account_id == mine
+
+
+def test_mcp_token__for_management__is_made_by_administrators_alone(acme: Api) -> None:
+    manager, body = acme.issue("account-manager"), {"resources": {}, "permission_set": "mcp-management"}
+    assert_problem(ask(manager, {"type": "management"}), 403, "forbidden")
+    assert_problem(manager.post("/v1/tokens", body), 403, "forbidden")
+    for scope in ("developer", "integration-usage"):
+        ok(ask(manager, {"type": scope, "account_id": make_account(acme)["id"]}))
+    ok(acme.post("/v1/tokens", body))
 
 
 def test_mcp_token__of_a_deleted_maker__is_401(acme: Api) -> None:

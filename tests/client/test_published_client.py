@@ -31,6 +31,13 @@ BEYOND_THE_CONTRACT = {
     "POST /v1/auth/second_factor",
     "POST /v1/auth/second_factor/confirm",
     "POST /v1/auth/second_factor/remove",
+    "POST /v1/organization/webhooks/{webhook_id}/enable",
+    "POST /v1/organization/webhooks/{webhook_id}/disable",
+    "POST /v1/organization/webhooks/{webhook_id}/test",
+    "POST /v1/organization/webhooks/{webhook_id}/recover",
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries",
+    "GET /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}",
+    "POST /v1/organization/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
 }
 
 

@@ -199,13 +199,23 @@ def integration(api: Api, at: Place) -> Example:
     }
     bodies = {"verify": {"integration": body}, "verify_existing": None}
     path = {"account_id": parent_account(api, at)}
-    return Example(body, path, "integration", references=references, bodies=bodies, statements=16)
+    return Example(body, path, "integration", references=references, bodies=bodies, statements=22)
 
 
 def integration_of_all(api: Api, at: Place) -> Example:
     example = integration(api, at)
     made = api.post(f"/v1/integrations/{example.path['account_id']}", example.body)
     return Example(shown=made.json()["result"]["integration"])
+
+
+def bridge(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("bridge"),
+        "fullname": "Example",
+        "description": "The hospital's network.",
+        "labels": ["site:north", "lab"],
+    }
+    return Example(body, {"account_id": parent_account(api, at)}, "bridge", statements=8)
 
 
 def operation(api: Api, at: Place) -> Example:
@@ -248,8 +258,21 @@ def sso(api: Api, at: Place) -> Example:
     return Example(body, unshown={"config": config}, statements=8)
 
 
+def organization_webhook(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("webhook"),
+        "fullname": "Example",
+        "environment": at.environment,
+        "filters": ["all"],
+        "url": "https://hooks.example/in",
+        "secret": {"value": "hush"},
+    }
+    return Example(body, bodies={"recover": {"since": "2026-01-31T12:00:00Z"}}, statements=8)
+
+
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
+    "BridgeViewSet": bridge,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
     "IntegrationPointViewSet": integration_point,
@@ -258,6 +281,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "OperationViewSet": operation,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
+    "OrganizationWebhookViewSet": organization_webhook,
     "RoleViewSet": role,
     "SsoViewSet": sso,
     "SubOrganizationViewSet": sub_organization,

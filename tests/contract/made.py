@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from core.columns import new_id
@@ -23,10 +24,12 @@ class Made:
     def id(self) -> str:
         return str(self.shown["id"])
 
-    def values(self, operation: Operation, identifier: str | None = None) -> dict[str, str]:
+    def values(
+        self, operation: Operation, identifier: str | None = None, also: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """What fills the operation's address, with this object's id or another identifier of it."""
         own = {self.face.viewset.lookup_url_kwarg: identifier or self.id}
-        filled = self.shown | own | dict(self.example.path)
+        filled = dict(also or {}) | self.shown | own | dict(self.example.path)
         unknown = [name for name in operation.parameters if name not in filled]
         assert not unknown, f"the example of {self.face} must say {unknown} in `path`, for {operation}"
         return filled

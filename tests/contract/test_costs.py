@@ -14,6 +14,9 @@ from tests.contract.faces import Face, having
 from tests.contract.made import example_of, make, post
 
 AUTHENTICATION, READING = 1, 1
+NEWS = (
+    5  # the webhooks that want it, the account's environment, the end of the audit log's chain, the event, the new end
+)
 
 
 def queries(request: Callable[[], Any]) -> list[str]:
@@ -56,6 +59,7 @@ def test_get__takes_two_queries(face: Face, acme: Api) -> None:
 
 @pytest.mark.parametrize("face", having("create"), ids=str)
 def test_create__takes_a_fixed_number_of_queries(face: Face, acme: Api) -> None:
+    make(face, acme)  # the organization's first event also begins its chain
     example = example_of(face, acme)
     counted = queries(lambda: post(face, acme, example))
-    assert len(counted) <= example.statements + below_owner(face, "create"), counted
+    assert len(counted) <= example.statements + NEWS + below_owner(face, "create"), counted

@@ -12,18 +12,23 @@ import pytest
 import yaml
 from django.conf import settings
 from drf_spectacular.drainage import GENERATOR_STATS
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from drf_spectacular.validation import validate_schema
 
-from core.schema.problems import kinds
+from core.kinds import kinds
+from core.schema import Generator
 
 CONTRACT = settings.BASE_DIR.parent / "shared" / "contract"
 METHODS = ("get", "post", "put", "patch", "delete")
 # Operations that the contract has not: a second factor, and what a browser and an identity provider call.
 BEYOND = {"auth_enrol_second_factor", "auth_confirm_second_factor", "auth_remove_second_factor",
           "members_reset_second_factor", "auth_start_sso", "auth_finish_oidc", "auth_finish_saml",
-          "auth_exchange_code", "auth_saml_metadata", "auth_saml_metadata_of"}  # fmt: skip
+          "auth_exchange_code", "auth_saml_metadata", "auth_saml_metadata_of",
+          # what became of what a webhook was sent
+          "organization_webhooks_enable", "organization_webhooks_disable", "organization_webhooks_test",
+          "organization_webhooks_recover", "organization_webhooks_list_deliveries",
+          "organization_webhooks_get_delivery", "organization_webhooks_resend_delivery"}  # fmt: skip
+OWN_VOCABULARIES = {"DeliveryState", "DisabledReason"}
 # Where the contract and this API differ on purpose: members it has not, members required beyond or below it.
 DIFFERENCES: dict[str, dict[str, set[str]]] = {
     # A credential without a secret would be of no use.
@@ -38,14 +43,19 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "CreateSynqlyIntegrationsTokenRequest": {"extra": {"allowed_networks"}},
     "CreateTokenRequest": {"extra": {"allowed_networks"}},
     "ProvisionedTokenRequest": {"extra": {"allowed_networks"}},
+    # Shown of a webhook that is disabled.
+    "OrganizationWebhook": {"extra": {"disabled_at", "disabled_reason"}},
+    "UpdateOrganizationWebhookRequest": {"extra": {"disabled_at", "disabled_reason"}},
     # Computed, so what an update says of it is ignored.
     "UpdateIntegrationRequest": {"looser": {"provider_fullname"}},
     # A configuration has a name like everything else, and an update may send back all that was read.
     "CreateSsoRequest": {"extra": {"name"}},
     "UpdateSsoRequest": {"extra": {"name", "created_at", "id", "identity_provider"}},
+    # A password that an administrator sets for a member who has forgotten the old one.
+    "UpdateMemberRequest": {"extra": {"secret"}},
     # Who may sign in; shown only where it was given.
     **{
-        f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email"}}
+        f"{name}_{kind}": {"extra": {"provisioning", "allowed_domains", "trust_email", "require_second_factor"}}
         for name in ("CreateSsoConfiguration", "UpdateSsoConfiguration", "IdPConfiguration")
         for kind in ("Oidc", "Saml")
     },
@@ -62,7 +72,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
 @pytest.fixture(scope="module")
 def generated() -> dict[str, Any]:
     """The schema as the code gives it now."""
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    schema: dict[str, Any] = Generator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return schema
 
 
@@ -174,7 +184,11 @@ def compared(name: str, schema: dict[str, Any], fields: dict[str, str]) -> dict[
 def test_vocabularies__each_of_the_contract__has_its_values(document: dict[str, Any], contract: dict[str, Any]) -> None:
     wrong = {}
     for name, schema in document["components"]["schemas"].items():
-        if "enum" in schema and set(schema["enum"]) != set(contract["enums"].get(name, ())):
+        if (
+            "enum" in schema
+            and name not in OWN_VOCABULARIES
+            and set(schema["enum"]) != set(contract["enums"].get(name, ()))
+        ):
             wrong[name] = schema["enum"]
     assert wrong == {}
 

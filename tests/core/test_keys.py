@@ -281,6 +281,25 @@ def test_checks__production_told_everything__pass(settings: Settings, keys: str)
     refuse_unsafe_settings()
 
 
+@pytest.mark.parametrize(
+    "address, return_to, is_told, wrong",
+    [
+        ("https://api.example.com", ["https://app.example.com"], True, []),
+        ("http://api.example.com", ["https://app.example.com"], True, ["core.E007"]),
+        ("http://api.example.com", [], True, ["core.E007"]),
+        ("http://localhost:8000", ["https://app.example.com"], False, ["core.E007"]),
+        ("http://localhost:8000", [], False, []),  # nobody signs on with it
+    ],
+)
+def test_checks__address_that_is_not_https__is_refused_where_it_is_told(
+    settings: Settings, address: str, return_to: list[str], is_told: bool, wrong: list[str]
+) -> None:
+    settings.PRODUCTION, settings.DEBUG, settings.ALLOWED_HOSTS = True, False, ["api.example.com"]
+    settings.PUBLIC_URL, settings.RETURN_TO = address, return_to
+    settings.EXPLICIT = {"SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS", *(["SYNQMGR_PUBLIC_URL"] if is_told else [])}
+    assert [error.id for check in CHECKS for error in check(None)] == wrong
+
+
 def test_checks__development__pass(settings: Settings) -> None:
     settings.PRODUCTION, settings.DEBUG, settings.EXPLICIT = False, True, set()
     refuse_unsafe_settings()

@@ -21,6 +21,7 @@ from tests.api import Api
 
 # Tables of no tenant. Keys are wrapped, and opened by code that names the organization itself.
 OF_NO_TENANT = {
+    "core_chore",
     "core_organizationkey",
     "core_systemkey",
     "core_worker",

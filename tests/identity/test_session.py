@@ -215,6 +215,43 @@ def test_guessing__right_at_last__is_forgiven(acme: Api) -> None:
         assert try_log_on(acme).status_code == 200
 
 
+# --- forgotten -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patched", [False, True])
+def test_password__set_by_an_administrator__is_good_for_one_log_on(acme: Api, patched: bool) -> None:
+    made = make_member(acme, role_binding=["viewer"])
+    session = acme.log_on("ada@example.com", SECRET)
+    if patched:
+        patch = [{"op": "add", "path": "/secret", "value": OTHER}]
+        answer = acme.patch(f"/v1/members/{made['id']}", patch)
+    else:
+        answer = update(acme, made, secret=OTHER)
+    assert answer.status_code == 200, answer.content
+    assert "secret" not in answer.json()["result"]
+    assert_problem(session.get("/v1/accounts"), 401)
+    assert_problem(try_log_on(acme), 401, "logon-failed")
+    again = try_log_on(acme, secret=OTHER).json()["result"]
+    assert again["auth_code"] == "expired"
+    held = Api(acme.id, again["token"]["access"]["secret"])
+    assert_problem(held.get("/v1/accounts"), 403)
+    chosen = "nine goats climb walls"
+    assert held.post("/v1/auth/change_password", {"old_secret": OTHER, "new_secret": chosen}).status_code == 200
+    assert held.get("/v1/accounts").status_code == 200
+
+
+def test_password__set_for_oneself_or_too_weak__is_refused(acme: Api) -> None:
+    made = make_member(acme, role_binding=["administrator"])
+    session = acme.log_on("ada@example.com", SECRET)
+    assert_problem(update(session, made, secret=OTHER), 403, "forbidden")
+    assert_problem(update(acme, made, secret="password1"), 400, at="/secret")
+    bob = make_member(acme, "bob@example.com", role_binding=["viewer"])
+    reader = acme.log_on("bob@example.com", SECRET)
+    assert_problem(update(reader, bob, secret=OTHER), 403, "forbidden")
+    assert_problem(update(reader, made, secret=OTHER), 403, "forbidden")
+    assert session.get("/v1/accounts").status_code == 200
+
+
 # --- second factor -------------------------------------------------------------------------------
 
 

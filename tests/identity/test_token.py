@@ -81,8 +81,17 @@ def test_token__of_another_surface__is_403_on_the_management_api(acme: Api, surf
 
 @pytest.mark.parametrize("permission_set", ["mcp-integrations-use-only", "mcp-management"])
 def test_token__for_mcp__is_403_on_the_management_api(acme: Api, permission_set: str) -> None:
-    _, caller = make_token(acme, permission_set)
+    _, caller = make_token(acme, permission_set, resources={"accounts": {"ids": [make_account(acme)["id"]]}})
     assert_problem(caller.get("/v1/accounts"), 403)
+
+
+@pytest.mark.parametrize("accounts", [None, {"ids": ["*"]}, {"ids": ["*"], "environments": ["test"]}, 2])
+def test_token__to_use_integrations_over_mcp__names_one_account(acme: Api, accounts: Any) -> None:
+    """As `POST /v1/tokens/mcp` wants it."""
+    if accounts == 2:
+        accounts = {"ids": [make_account(acme)["id"] for _ in range(2)]}
+    body = {"resources": {"accounts": accounts} if accounts else {}, "permission_set": "mcp-integrations-use-only"}
+    assert_problem(acme.post("/v1/tokens", body), 400, at="/resources/accounts/ids")
 
 
 def test_token__of_an_integration__is_403_on_the_management_api(acme: Api) -> None:

@@ -135,6 +135,13 @@ def test_networks__forwarded_address_without_a_proxy__does_not_help(acme: Api, f
     [
         (NEAR, 200),
         (f"{FAR}, {NEAR}", 200),
+        (f"{NEAR}:54321", 200),  # as some proxies write it
+        (f"[::ffff:{NEAR}]:443", 200),
+        ("[2001:db8::7]:443", 200),
+        ("[2001:db8::7]", 200),
+        (f"{FAR}:54321", 401),
+        ("[2001:db9::7]:443", 401),
+        (f"[{NEAR}", 401),
         (f"{NEAR}, {FAR}", 401),  # the proxy adds the address it sees behind what it was sent
         (f"{NEAR}, {NEAR}, {FAR}", 401),
         (f"{NEAR}, x", 401),
@@ -145,7 +152,7 @@ def test_networks__behind_a_trusted_proxy__hold_the_address_it_saw(
     acme: Api, settings: Any, forwarded: str, status: int
 ) -> None:
     settings.TRUSTED_PROXIES = 1
-    _, caller = make_token(acme, allowed_networks=["203.0.113.0/24"])
+    _, caller = make_token(acme, allowed_networks=["203.0.113.0/24", "2001:db8::/32"])
     assert status_from(caller, "10.0.0.1", forwarded) == status
 
 

@@ -10,6 +10,7 @@ import pytest
 from core.tenancy import scoped
 from identity.members.models import Member
 from identity.permissionsets.sets import Permissions
+from identity.tokens import renewal
 from identity.tokens.models import Slot, Surface, Token, TokenSecret
 from tests.api import Api
 from tests.contract.problems import assert_problem
@@ -75,6 +76,20 @@ def test_refresh__dropped_secret__ends_the_whole_family(acme: Api) -> None:
     assert works(acme, sibling)
     assert_problem(acme.get(f"/v1/tokens/{made['id']}/info"), 404)
     assert_problem(refresh(acme, third), 401, "unauthenticated")
+
+
+def test_refresh__many_times__remembers_the_latest_dropped_ones(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewal, "MOST_DROPPED", 2)
+    line = [make_token(acme)[0]]
+    for _ in range(5):
+        line.append(ok(refresh(acme, line[-1])))
+    with scoped(acme.scope):
+        dropped = TokenSecret.objects.filter(token_id=line[0]["id"], slot=Slot.DROPPED)
+        kept = [each["primary"]["refresh"]["secret"].split("_")[1] for each in line[2:4]]
+        assert sorted(dropped.values_list("public_id", flat=True)) == sorted(kept)
+    assert_problem(refresh(acme, line[0]), 401, "unauthenticated")  # forgotten, and harmless
+    assert works(acme, line[-1])
+    assert_problem(refresh(acme, line[2]), 401, "reused-secret")
 
 
 def test_refresh__dropped_secret_that_has_expired__is_401_and_harmless(acme: Api) -> None:
@@ -306,3 +321,56 @@ def test_renewal__of_an_mcp_token__stays_on_its_surface(acme: Api) -> None:
     assert_problem(renew(narrow, made), 404)
     with scoped(acme.scope):
         assert Token.objects.get(id=made["id"]).surface == Surface.MCP
+
+
+@pytest.mark.parametrize("verb", ["refresh", "rotate"])
+def test_renewal__of_an_mcp_token__never_goes_beyond_a_day_in_all(acme: Api, verb: str) -> None:
+    made, _ = make_token(acme, Permissions.MCP_MANAGEMENT, token_ttl="2h")
+    day = dt.timedelta(hours=24)
+
+    def again() -> Any:
+        return refresh(acme, made) if verb == "refresh" else renew(acme, made)
+
+    for hours, left in ((23, 1), (24, 0)):
+        with scoped(acme.scope):
+            now = dt.datetime.now(dt.UTC)
+            Token.objects.filter(id=made["id"]).update(created_at=now - dt.timedelta(hours=hours))
+        if left:
+            made = ok(again())
+            ends = dt.datetime.fromisoformat(made["primary"]["access"]["expires"]) - now
+            assert dt.timedelta() < ends <= day - dt.timedelta(hours=hours)
+        else:
+            assert_problem(again(), 409, "conflict")
+
+
+# --- who may end them ----------------------------------------------------------------------------
+
+
+def end(api: Api, token: Shown, part: str) -> Any:
+    return api.delete(f"/v1/tokens/{token['id']}{part}")
+
+
+@pytest.mark.parametrize("part", ["", "/secondary"])
+def test_ending__what_grants_more__is_403(acme: Api, part: str) -> None:
+    """Whoever ends a token or a part of it holds at least its rights; itself each may end."""
+    ada = make_member(acme, role_binding=["administrator"])
+    session = session_of(acme, ada)
+    manager = acme.issue("account-manager")
+    stronger = [{"id": acme.token_id}, {"id": session.token_id}, make_token(acme)[0], make_token(acme, "viewer")[0]]
+    for token in stronger:
+        assert_problem(end(manager, token, part), 403, "forbidden")
+        assert ok(acme.get(f"/v1/tokens/{token['id']}/info"))
+    weaker = [make_token(acme, "account-manager")[0], make_token(manager, "token-issuer")[0], {"id": manager.token_id}]
+    for token in [*weaker]:
+        assert end(manager, token, part).status_code == 204
+    assert end(acme, {"id": session.token_id}, part).status_code == 204
+
+
+def test_ending__of_an_integrations_token__is_for_who_manages_its_account(acme: Api) -> None:
+    mine, other = (make_account(acme)["id"] for _ in range(2))
+    own, foreign = (
+        {"id": ok(post_integration(acme, each))["integration"]["refresh_token_id"]} for each in (mine, other)
+    )
+    manager = acme.issue("account-manager", resources={"accounts": {"ids": [mine]}})
+    assert_problem(end(manager, foreign, ""), 404)
+    assert end(manager, own, "").status_code == 204

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.columns import is_id
-from core.tenancy import unscoped
-from organizations.models import Organization, OrganizationState
+from core.tenancy import Scope, scoped
+from organizations.models import OrganizationState
+from organizations.services import find_organization
 
 
 class Command(BaseCommand):
@@ -24,13 +24,11 @@ class Command(BaseCommand):
         end_date = options["end_date"]
         if end_date is not None and re.fullmatch(r"[0-9]{4}-[01][0-9]-[0-3][0-9]", end_date) is None:
             raise CommandError("--end-date must be a day such as 2026-12-31.")
-        with unscoped("the operator names an organization"):
-            given = options["organization"].lower()
-            column = "id" if is_id(given) else "name"
-            organization = Organization.objects.filter(**{column: given}).first()
-            if organization is None:
-                raise CommandError(f"There is no organization {options['organization']!r}.")
-            organization.state, organization.end_date = options["state"], end_date
-            organization.touch()
+        organization = find_organization(options["organization"])
+        if organization is None:
+            raise CommandError(f"There is no organization {options['organization']!r}.")
+        organization.state, organization.end_date = options["state"], end_date
+        organization.touch()
+        with scoped(Scope(organization.id)):
             organization.save(update_fields=["state", "end_date", "updated_at"])
         self.stdout.write(f"{organization.name} is {organization.state}.")

@@ -17,7 +17,9 @@ from django.db import connection
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
 
-THREADS = {"sqlite": "1", "postgresql": "4"}  # of each worker: SQLite has one writer, more threads only wait
+# Of each worker. SQLite has one writer, more threads only wait; the second is for a bridge's agent, which brings the
+# answer that the first may be waiting for.
+THREADS = {"sqlite": "2", "postgresql": "4"}
 
 
 class Command(BaseCommand):
@@ -49,12 +51,12 @@ class Command(BaseCommand):
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--no-access-log"]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
+        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
-        if settings.SERVE_WORKER:
+        if settings.SERVE_WORKER and not settings.CELERY_BROKER_URL:
             keeper = [sys.executable, "manage.py", "run_worker", f"--beside={os.getpid()}"]
             subprocess.Popen(keeper, env=environment)  # noqa: S603 - our own command
         os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted

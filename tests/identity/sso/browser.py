@@ -73,8 +73,8 @@ class Browser:
     def sign_in_by_post(self, sso: dict[str, Any]) -> Any:
         return self.post(self.form_from(self.at_provider(sso)))
 
-    def exchange(self, code: str, verifier: str | None = None) -> Any:
-        body = {"code": code, "code_verifier": verifier or self.verifier}
+    def exchange(self, code: str, verifier: str | None = None, **members: str) -> Any:
+        body = {"code": code, "code_verifier": verifier or self.verifier, **members}
         answer = self.client.post("/v1/auth/exchange", body, content_type="application/json")
         assert answer.status_code != 500, answer.content.decode()
         return answer

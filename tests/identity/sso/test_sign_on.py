@@ -15,6 +15,7 @@ import pytest
 from django.conf import LazySettings
 from lxml import etree
 
+from core import activity
 from core.tenancy import scoped
 from identity.sso.models import SsoAttempt, SsoCode
 from organizations.models import Organization
@@ -31,7 +32,8 @@ from tests.identity.sso.browser import (
 )
 from tests.identity.sso.configs import OIDC, SAML, make_sso
 from tests.identity.sso.oidc_provider import OidcProvider
-from tests.identity.test_member import update
+from tests.identity.test_member import SECRET, update
+from tests.identity.test_session import enrol
 from tests.objects import ok
 
 Made = dict[str, Any]
@@ -90,6 +92,59 @@ def test_exchange__too_late__is_lost(sso: Made, ada: Made, acme: Api, browser: B
     code = code_of(browser.sign_in(sso))
     expire(SsoCode, acme)
     assert_lost(browser.exchange(code))
+
+
+def test_second_factor__by_default__is_the_providers_part(sso: Made, ada: Made, acme: Api, browser: Browser) -> None:
+    shown = ok(acme.get("/v1/organization"))
+    acme.put("/v1/organization", shown | {"options": {"require_second_factor": True}})
+    answer = ok(browser.exchange(code_of(browser.sign_in(sso))))
+    assert "auth_msg" not in answer
+    session = Api(acme.id, answer["token"]["access"]["secret"])
+    ok(session.get(f"/v1/members/{ada['id']}"))
+    assert acme.log_on(ada["name"], SECRET).get(f"/v1/members/{ada['id']}").status_code == 403
+    enrol(session)
+    ok(browser.exchange(code_of(browser.sign_in(sso))))
+
+
+def test_second_factor__wanted_by_the_configuration__is_enrolled_and_asked_for(
+    ada: Made, acme: Api, provider: OidcProvider, browser: Browser
+) -> None:
+    sso = make_sso(acme, OIDC | {"issuer_url": provider.issuer, "require_second_factor": True})
+    answer = ok(browser.exchange(code_of(browser.sign_in(sso))))
+    assert "second factor" in answer["auth_msg"]
+    session = Api(acme.id, answer["token"]["access"]["secret"])
+    assert_problem(session.get(f"/v1/members/{ada['id']}"), 403, "forbidden")
+    _, recovery = enrol(session)
+    ok(session.get(f"/v1/members/{ada['id']}"))
+    code = code_of(browser.sign_in(sso))
+    assert_problem(browser.exchange(code), 401, "second-factor-required")
+    assert_problem(browser.exchange(code, second_factor="000000"), 401, "logon-failed")
+    ok(browser.exchange(code, second_factor=recovery[0]))
+    assert_lost(browser.exchange(code, second_factor=recovery[1]))
+
+
+def test_second_factor__guessed_after_the_sign_in__has_to_wait(
+    ada: Made, acme: Api, provider: OidcProvider, browser: Browser
+) -> None:
+    sso = make_sso(acme, OIDC | {"issuer_url": provider.issuer, "require_second_factor": True})
+    enrol(acme.log_on(ada["name"], SECRET))
+    code = code_of(browser.sign_in(sso))
+    answers = [browser.exchange(code, second_factor="000000").status_code for _ in range(6)]
+    assert answers == [401] * 5 + [429]
+
+
+def test_exchange__of_any_outcome__is_news(
+    sso: Made, ada: Made, acme: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[activity.Activity] = []
+    monkeypatch.setattr(activity, "_recorder", lambda: told.append)
+    code = code_of(browser.sign_in(sso))
+    ok(browser.exchange(code))
+    code = code_of(browser.sign_in(sso))
+    update(acme, ada, state="locked")
+    browser.exchange(code)
+    logons = [(each.object_id, each.outcome) for each in told if (each.resource, each.verb) == ("auth", "logon")]
+    assert logons == [(ada["id"], "done"), (ada["id"], "member-locked")]
 
 
 @pytest.mark.parametrize(

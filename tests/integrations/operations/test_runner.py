@@ -32,6 +32,7 @@ from tests.integrations.operations.worked import (
     waiting,
     work_at,
 )
+from tests.objects import ok
 
 
 def test_operation__due__is_carried_out_into_the_sink(acme: Api) -> None:
@@ -51,6 +52,8 @@ def test_operation__due__is_carried_out_into_the_sink(acme: Api) -> None:
     )  # fmt: skip
     assert after["output_integration_id"] == kept(acme)[0].integration_id
     assert "errors" not in after
+    counted = ok(acme.get(f"/v1/status/{integration['account_id']}/{integration['id']}"))
+    assert (counted["requests"], counted["failed"]) == (3, 0)  # its verification and two pages
 
 
 def test_operation__by_its_frequency__runs_once_each_time_from_start_to_start(acme: Api) -> None:

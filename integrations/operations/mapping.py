@@ -1,4 +1,4 @@
-"""Where an execution meets what other parts of the service do with its records and calls."""
+"""Where an execution meets the mappings of its integration."""
 
 from __future__ import annotations
 

@@ -1,0 +1,173 @@
+"""The work of a run: one attempt to deliver, and what follows from its result."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import random
+import time
+from typing import Literal
+
+import structlog
+
+from core.errors import ProblemError
+from core.ledger.services import Claim, Outcome, postpone
+from core.outbound import Limits, OutboundAnswer, OutboundRequest, send
+from events.deliveries.lanes import lane
+from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
+from events.deliveries.services import KIND, pending_of
+from events.webhooks.models import DisabledReason, OrganizationWebhook
+from events.webhooks.services import give_up, secrets_of
+from events.webhooks.signatures import signature_headers
+
+log = structlog.get_logger("synqmgr.events")
+# Pauses before the attempts after the first: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h.
+PAUSES = tuple(dt.timedelta(seconds=each) for each in (5, 300, 1800, 7200, 18_000, 36_000, 36_000))
+JITTER = 0.2  # of a pause, at most
+LIMITS = Limits(answer=2048, truncate=True)  # 3 s to connect, 15 s in all
+ENDLESS = dt.timedelta(days=5)
+TURN = dt.timedelta(seconds=LIMITS.total)  # after which a slow receiver may have a place again
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """What one attempt came to."""
+
+    seconds: float
+    status: int | None = None
+    error: str | None = None
+    answer: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.error is None
+
+
+def deliver(claimed: Claim) -> Outcome:
+    """Attempts the delivery of a claim."""
+    delivery: Delivery | None = Delivery.objects.filter(pk=claimed.subject_id).first()
+    webhook: OrganizationWebhook | None = None
+    if delivery is not None:
+        webhook = OrganizationWebhook.objects.filter(pk=delivery.webhook_id).first()
+    if delivery is None or webhook is None:
+        return Outcome("failed", error="the webhook is gone", record=lambda: _forget(claimed.subject_id))
+    if webhook.disabled_at is not None or delivery.state != DeliveryState.PENDING:
+        return Outcome("failed", error="it was cancelled", record=lambda: _cancel(claimed.subject_id))
+    with lane(webhook.id) as is_free:
+        if not is_free:
+            return _put_off(webhook, claimed.at)
+        result = _attempt(webhook, delivery, claimed.at)
+    return _conclusion(webhook, delivery, result, claimed.at)
+
+
+def _put_off(webhook: OrganizationWebhook, now: dt.datetime) -> Outcome:
+    """All that is due at a slow receiver waits, so that it is not claimed again and again in vain."""
+    until = now + TURN
+    postpone(kind=KIND, subject_ids=pending_of(webhook.id).values("id"), now=now, until=until)
+    return Outcome("again", at=until, error="its receiver is slow and busy with another")
+
+
+def _attempt(webhook: OrganizationWebhook, delivery: Delivery, now: dt.datetime) -> Result:
+    """Sends what is to be sent. Whatever goes wrong is a result."""
+    started = time.monotonic()
+    try:
+        secrets = secrets_of(webhook=webhook, now=now)
+        if not secrets:
+            return Result(0.0, error="nothing was sent: the webhook has no secret to sign with that has not expired")
+        body = delivery.body.encode()
+        headers = signature_headers(message_id=delivery.id, at=now, body=body, secrets=secrets)
+        answer = send(
+            OutboundRequest(
+                "POST", webhook.url, {**headers, "Content-Type": "application/json"}, body=body, limits=LIMITS
+            )
+        )
+    except ProblemError as problem:
+        return Result(time.monotonic() - started, error=problem.message)
+    except Exception:
+        log.exception("delivery_broke", delivery_id=delivery.id)
+        return Result(time.monotonic() - started, error="the service failed to send it; its log has the reason")
+    return Result(time.monotonic() - started, answer.status, _complaint(answer), _readable(answer.body))
+
+
+def _complaint(answer: OutboundAnswer) -> str | None:
+    """Why an answer does not count as received."""
+    if 200 <= answer.status < 300:
+        return None
+    if 300 <= answer.status < 400:
+        return f"the receiver answered {answer.status}: redirects are not followed"
+    return f"the receiver answered {answer.status}"
+
+
+def _readable(body: bytes) -> str:
+    """The beginning of an answer, as text that every database takes."""
+    return body.decode("utf-8", "replace").replace("\x00", "\ufffd")
+
+
+def _conclusion(webhook: OrganizationWebhook, delivery: Delivery, result: Result, now: dt.datetime) -> Outcome:
+    """Done, again by the schedule, or failed; the attempt is written with it."""
+    ended = now + dt.timedelta(seconds=result.seconds)
+    reason: DisabledReason | None = None
+    if result.status == 410:
+        reason = DisabledReason.GONE
+    elif not result.is_success and webhook.failing_since is not None and ended - webhook.failing_since >= ENDLESS:
+        reason = DisabledReason.FAILING
+    pause = PAUSES[delivery.step] if delivery.step < len(PAUSES) else None
+    at: dt.datetime | None = None
+    state: Literal["done", "failed", "again"] = "done" if result.is_success else "failed"
+    if not result.is_success and reason is None and pause is not None:
+        state, at = "again", ended + pause * random.uniform(1, 1 + JITTER)  # noqa: S311 - no secret
+
+    def record() -> None:
+        # The webhook before the delivery: whoever disables one locks in this order.
+        rows = OrganizationWebhook.objects.filter(pk=webhook.pk)
+        locked = rows.select_for_update(of=("self",)).first() if reason is not None else None
+        _note(webhook, result, ended)
+        _write(delivery, result, at, now)
+        if reason is not None and locked is not None:
+            give_up(webhook=locked, reason=reason)
+
+    return Outcome(state, at=at, error=result.error or "", record=record)
+
+
+def _note(webhook: OrganizationWebhook, result: Result, now: dt.datetime) -> None:
+    """Since when nothing has got through."""
+    if result.is_success == (webhook.failing_since is None):
+        return
+    same = OrganizationWebhook.objects.filter(pk=webhook.id, failing_since=webhook.failing_since)
+    same.update(failing_since=None if result.is_success else now)
+
+
+def _write(seen: Delivery, result: Result, at: dt.datetime | None, now: dt.datetime) -> None:
+    """The attempt's row, and what it makes of the delivery. One that is gone by now stays so."""
+    delivery: Delivery | None = Delivery.objects.select_for_update(of=("self",)).filter(pk=seen.pk).first()
+    if delivery is None:
+        return
+    delivery.attempt_count += 1
+    delivery.step += 1
+    delivery.status_code = result.status
+    if result.is_success:
+        delivery.state = DeliveryState.DELIVERED
+    elif delivery.state == DeliveryState.PENDING and at is None:
+        delivery.state = DeliveryState.FAILED
+    delivery.next_attempt_at = at if delivery.state == DeliveryState.PENDING else None
+    delivery.touch()
+    delivery.save(update_fields=["attempt_count", "step", "status_code", "state", "next_attempt_at", "updated_at"])
+    DeliveryAttempt.in_scope(
+        delivery_id=delivery.id,
+        number=delivery.attempt_count,
+        created_at=now,
+        duration_ms=round(result.seconds * 1000),
+        status_code=result.status,
+        error=result.error and result.error[:1024],
+        answer=result.answer,
+    ).save(force_insert=True)
+
+
+def _cancel(delivery_id: str) -> None:
+    pending = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.PENDING)
+    pending.update(state=DeliveryState.CANCELLED, next_attempt_at=None)
+
+
+def _forget(delivery_id: str) -> None:
+    """A delivery that was queued while its webhook was being deleted."""
+    Delivery.objects.filter(pk=delivery_id).delete()

@@ -1,0 +1,117 @@
+"""Queueing deliveries, sending them again, cancelling and deleting them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from core.columns import new_id
+from core.errors import ConflictError
+from core.ledger.models import Run, RunState
+from core.ledger.services import cancel, enqueue, enqueue_all
+from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
+
+KIND = "delivery"  # of runs in the ledger
+MOST_RECOVERED = 500  # by one request
+
+
+class DeliveryUnderWayError(ConflictError):
+    """The delivery is being attempted at this moment."""
+
+    slug = "delivery-under-way"
+    remedy = "Look at the delivery again in a few seconds; an attempt takes 15 at most."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class About:
+    """The objects that an event is about."""
+
+    account_id: str | None = None
+    integration_id: str | None = None
+    category: str | None = None
+
+
+def queue_delivery(*, webhook_id: str, payload: dict[str, Any], about: About) -> Delivery:
+    """A delivery to be made at once, durable with the caller's transaction. Its id is the payload's nonce."""
+    delivery = Delivery.in_scope(
+        id=new_id(), webhook_id=webhook_id, event=payload["event"], **dataclasses.asdict(about)
+    )
+    delivery.body = orjson.dumps({**payload, "nonce": delivery.id}).decode()
+    delivery.next_attempt_at = delivery.created_at
+    delivery.save(force_insert=True)
+    enqueue(kind=KIND, subject_id=delivery.id)
+    return delivery
+
+
+def resend(*, delivery: Delivery) -> None:
+    """Sends a locked delivery again at once, by a schedule of its own. What it waited for is off."""
+    cancel(kind=KIND, subject_ids=[delivery.id])
+    if Run.objects.filter(kind=KIND, subject_id=delivery.id, state=RunState.RUNNING).exists():
+        raise DeliveryUnderWayError("the delivery is being attempted right now")
+    delivery.state, delivery.step, delivery.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
+    delivery.touch()
+    delivery.save(update_fields=["state", "step", "next_attempt_at", "updated_at"])
+    enqueue(kind=KIND, subject_id=delivery.id)
+
+
+def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
+    """Sends again what has not got through since a time, the oldest first: how many, and whether there are more."""
+    lost = Delivery.objects.filter(
+        webhook_id=webhook_id, state__in=(DeliveryState.FAILED, DeliveryState.CANCELLED), created_at__gte=since
+    )
+    held = lost.order_by("id").select_for_update().values_list("id", flat=True)
+    ids = list(held[: MOST_RECOVERED + 1])
+    taken, now = ids[:MOST_RECOVERED], timezone.now()
+    running = Run.objects.filter(kind=KIND, subject_id__in=taken, state=RunState.RUNNING)
+    busy = set(running.values_list("subject_id", flat=True))  # was cancelled in the middle of an attempt
+    free = [each for each in taken if each not in busy]
+    cancel(kind=KIND, subject_ids=free)
+    Delivery.objects.filter(pk__in=free).update(
+        state=DeliveryState.PENDING, step=0, next_attempt_at=now, updated_at=now
+    )
+    enqueue_all(kind=KIND, subject_ids=free)
+    return len(free), len(ids) > len(taken)
+
+
+def pending_of(webhook_id: str) -> QuerySet[Delivery, Delivery]:
+    return Delivery.objects.unnarrowed().filter(webhook_id=webhook_id, state=DeliveryState.PENDING)
+
+
+def cancel_pending(*, webhook_id: str) -> None:
+    """Ends what waits to be sent to a webhook."""
+    cancel(kind=KIND, subject_ids=pending_of(webhook_id).values("id"))
+    pending_of(webhook_id).update(state=DeliveryState.CANCELLED, next_attempt_at=None, updated_at=timezone.now())
+
+
+def delete_deliveries(*, webhook_id: str) -> None:
+    """Deletes all deliveries of a webhook that is being deleted."""
+    cancel_pending(webhook_id=webhook_id)
+    _delete(Delivery.objects.unnarrowed().filter(webhook_id=webhook_id))
+
+
+def prune_deliveries(*, before: dt.datetime) -> int:
+    """Deletes deliveries of the organization in scope that ended before a time.
+
+    What waits for a run that a worker's death ended is settled as failed first, so that nothing waits forever.
+    """
+    ended = Run.objects.filter(kind=KIND, state=RunState.FAILED)
+    live = Run.objects.filter(kind=KIND, state__in=(RunState.WAITING, RunState.RUNNING))
+    stuck = Delivery.objects.unnarrowed().filter(state=DeliveryState.PENDING, id__in=ended.values("subject_id"))
+    stuck.exclude(id__in=live.values("subject_id")).update(
+        state=DeliveryState.FAILED, next_attempt_at=None, updated_at=timezone.now()
+    )
+    old = Delivery.objects.unnarrowed().filter(updated_at__lt=before)
+    return _delete(old.exclude(state=DeliveryState.PENDING))
+
+
+def _delete(deliveries: QuerySet[Delivery, Delivery]) -> int:
+    with transaction.atomic():
+        DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=deliveries.values("id")).delete()
+        deleted, _ = deliveries.delete()
+    return deleted

@@ -1,0 +1,1 @@
+"""Organization webhooks: who is told of what, where, and with which secret it is signed."""

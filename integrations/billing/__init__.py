@@ -1,0 +1,1 @@
+"""What organizations are billed for, by month."""

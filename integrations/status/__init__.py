@@ -1,0 +1,1 @@
+"""How integrations fare: counters of their calls, what failed, and how much by the hour."""

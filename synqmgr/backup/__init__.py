@@ -1,0 +1,1 @@
+"""Backups of the database, which hold no root key, and what brings them back."""

@@ -1,0 +1,36 @@
+"""`python -m tests.faults [KILLS]`: longer storms, with the figures for docs/reliability.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults.cluster import cluster
+from tests.faults.storm import Report, run_storm
+
+
+def row(name: str, report: Report) -> str:
+    kills = ", ".join(f"{what} {times}" for what, times in report.kills.items())
+    figures = (report.acknowledged, report.lost, report.doubled, report.undelivered, report.announced_twice)
+    cells = " | ".join(str(each) for each in (*figures, report.repeated, report.audit or "holds"))
+    return f"| {name} | {report.seconds:.0f} s | {sum(report.kills.values())} ({kills}) | {cells} |"
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(kills: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.pop("DATABASE_URL", None)
+        tell(row("SQLite", run_storm(Path(folder), kills, seed=11)))
+    with tempfile.TemporaryDirectory() as folder, cluster() as own:
+        if own is not None:
+            os.environ["DATABASE_URL"] = own.url
+            tell(row("PostgreSQL", run_storm(Path(folder), kills, seed=12, database=own)))
+
+
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
