@@ -20,7 +20,7 @@ from identity.tokens.models import Surface, TokenOwnerType, TokenType
 from identity.tokens.services import IssuedToken, TokenSpec, delete_tokens_of, issue_token
 from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft, verify_draft
-from integrations.mappings import additional_for, chains_for
+from integrations.mappings import additional_for, chains_for, note_mappings
 from integrations.models import Integration, IntegrationCredential
 from integrations.operations.services import follow_schedules, follow_sinks, forget_operations
 from integrations.schedules import raise_frequencies
@@ -57,6 +57,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
         id=new_id(),
         account=draft.account,
         integration_point=point,
+        custom=draft.custom,
         category=draft.provider.connector_id,
         provider_type=draft.provider.id,
         **attrs,
@@ -68,6 +69,8 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     integration.save(force_insert=True)
     create_status(integration=integration)
     link_credentials(integration=integration, draft=draft, created=created)
+    if integration.mappings:
+        note_mappings(chains=integration.mappings, integration=integration)
     if integration.scheduled_operations:
         follow_schedules(integration=integration)
     follow_sinks(integration=integration)
@@ -76,6 +79,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
 
 def change_integration(*, integration: Integration, draft: Draft, webhooks: dict[str, Any] | None) -> Outcome:
     """Puts a draft into an integration that is being changed; `save` is the caller's."""
+    integration.custom = draft.custom
     notes = raise_frequencies(integration.scheduled_operations or [])
     before = (integration.provider_config, open_values(integration=integration))
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)
