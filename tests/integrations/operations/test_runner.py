@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import orjson
 import pytest
 
 from catalog.adapters import mock
@@ -13,10 +14,12 @@ from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, claim, conc
 from core.ledger.worker import perform
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
+from events.deliveries.models import Delivery
 from integrations.operations import runner
 from integrations.operations.services import prune_executions
 from organizations.models import Organization, OrganizationState
 from tests.api import Api
+from tests.events.receiver import make_webhook
 from tests.integrations.operations.worked import (
     HOUR,
     change,
@@ -282,6 +285,18 @@ def test_execution__that_ended__is_news(acme: Api) -> None:
         event = AuditEvent.objects.filter(action="operations.complete").get()
     assert (event.account_id, event.integration_id) == (integration["account_id"], integration["id"])
     assert (event.status, event.category, event.token_id) == ("done", "assets", None)
+
+
+def test_execution__that_ended__is_told_to_webhooks(acme: Api) -> None:
+    make_webhook(acme, "https://hooks.example/in", filters=["operation_complete"])
+    integration = make_scheduled(acme)
+    now = soon()
+    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    perform(claimed, lambda: now)
+    with scoped(acme.scope):
+        told = Delivery.objects.get()
+    assert (told.event, told.integration_id) == ("operation_complete", integration["id"])
+    assert orjson.loads(told.body)["integration"] == integration
 
 
 def test_backfill__as_far_as_it_goes__starts_a_year_before_the_operation(acme: Api) -> None:
