@@ -166,6 +166,7 @@ class WorkerLoop:
 
     def __init__(self, threads: int) -> None:
         self.heart, self.threads, self.stopping = Heart(), threads, threading.Event()
+        self.freed = threading.Event()  # set when a thread has nothing in hand any more
 
     def stop(self) -> None:
         """No more claims; what is in hand is finished."""
@@ -177,7 +178,8 @@ class WorkerLoop:
         threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
-            self.stopping.wait(self._look(pool))
+            self.freed.wait(self._look(pool))
+            self.freed.clear()
         until = time.monotonic() + PATIENCE
         while self.heart.in_hand() and time.monotonic() < until:
             time.sleep(0.05)
@@ -189,7 +191,7 @@ class WorkerLoop:
         in_hand = self.heart.in_hand()
         spare = self.threads - len(in_hand)
         if spare <= 0:
-            return PAUSE / 10
+            return PAUSE
         # One organization's slow receivers must not take every thread: it has half of them at most.
         half = max(1, self.threads // 2)
         per = Tally(each.organization_id for each in in_hand)
@@ -214,4 +216,5 @@ class WorkerLoop:
     def _perform(self, claimed: Claim) -> None:
         with self.heart.holding(claimed):
             perform(claimed)
+        self.freed.set()
         close_old_connections()
