@@ -38,6 +38,7 @@ ORGANIZATION_WRITTEN = {
     "integrations/billing/services.py": "the organization that a report is of, which a root reads of those below it",
     "integrations/billing/views.py": "the organization that a report is of, which a root reads of those below it",
     "events/audit/services.py": "the end of an organization's chain, by statements made once",
+    "events/deliveries/outbox.py": "the organization whose webhooks are asked for, by a statement made once",
     "identity/services.py": "the key of the organization that is being made or deleted",
     "identity/sso/services.py": "the place a secret is sealed for, which is no row",
 }
