@@ -12,7 +12,7 @@ import orjson
 
 from catalog.errors import CredentialRejectedError, UnexpectedAnswerError, VerificationUnavailableError
 from catalog.templates import Context, UnfillableError, choose, fill, fill_path, read_host
-from core.outbound import Limits, OutboundAnswer, OutboundRequest, send
+from core.outbound import Limits, OutboundAnswer, OutboundRequest, Sender, send
 
 FORM = "application/x-www-form-urlencoded"
 # RFC 6749, 5.2: what a token service may say is repeated only if it is one of these.
@@ -36,11 +36,12 @@ class Caller:
     provider: str
     limits: Limits
     unverified_host: str = ""
+    send: Sender = send
 
     def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> OutboundAnswer:
         verify = read_host(url) != self.unverified_host
         request = OutboundRequest(method=method, url=url, headers=headers, body=body, verify=verify, limits=self.limits)
-        return send(request)
+        return self.send(request)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from catalog.registry import Provider
 from catalog.signin import FORM, Caller, SignIn, sign_in
 from catalog.templates import Context, UnfillableError, choose, fill, fill_path, fill_tree, read_host
 from core.errors import ProblemError
-from core.outbound import Limits, OutboundAnswer
+from core.outbound import Limits, OutboundAnswer, Sender, send
 
 LIMITS = Limits(connect=3.0, total=8.0)  # of one request; a check makes one or two
 SKIP_TLS = ("skip_tls_verify", "skip_verify", "insecure_skip_verify")
@@ -27,11 +27,16 @@ Choice = tuple[Mapping[str, Any], Context]
 
 
 def verify(
-    provider: Provider, config: Mapping[str, Any], secrets: Secrets, *, limits: Limits = LIMITS
+    provider: Provider,
+    config: Mapping[str, Any],
+    secrets: Secrets,
+    *,
+    limits: Limits = LIMITS,
+    send: Sender = send,
 ) -> list[ProblemError]:
     """The doubts about a valid configuration: none only if the provider accepted it, or is a mock.
 
-    Never raises for what the provider or the network does.
+    Never raises for what the provider or the network does. `send` is another way to the provider than the direct one.
     """
     check = provider.check
     if check["kind"] == "mock":
@@ -39,7 +44,7 @@ def verify(
     if check["kind"] == "none":
         return [VerificationUnavailableError(f"{provider.fullname} was not asked: {check['reason']}")]
     try:
-        _run(provider, without_nulls(config), secrets, limits)
+        _run(provider, without_nulls(config), secrets, limits, send)
     except UnfillableError as error:
         return [VerificationUnavailableError(f"{provider.fullname} was not asked: {error}.")]
     except ProblemError as error:
@@ -47,12 +52,12 @@ def verify(
     return []
 
 
-def _run(provider: Provider, config: Mapping[str, Any], secrets: Secrets, limits: Limits) -> None:
+def _run(provider: Provider, config: Mapping[str, Any], secrets: Secrets, limits: Limits, send: Sender) -> None:
     """Try each way to sign in until one is not refused. Most checks have one."""
     refused: CredentialRejectedError | None = None
     for choices in itertools.product(*_list_choices(provider, config, secrets)):
         try:
-            return _attempt(provider, choices, limits)
+            return _attempt(provider, choices, limits, send)
         except CredentialRejectedError as error:
             refused = error
     if refused is not None:
@@ -79,7 +84,7 @@ def _list_choices(provider: Provider, config: Mapping[str, Any], secrets: Secret
         yield [(scheme, context) for scheme in (schemes if isinstance(schemes, list) else [schemes])]
 
 
-def _attempt(provider: Provider, choices: tuple[Choice, ...], limits: Limits) -> None:
+def _attempt(provider: Provider, choices: tuple[Choice, ...], limits: Limits, send: Sender) -> None:
     check, context = provider.check, choices[0][1]
     base = ""
     if "path" in check:
@@ -87,7 +92,7 @@ def _attempt(provider: Provider, choices: tuple[Choice, ...], limits: Limits) ->
         if not base:
             raise UnfillableError("the address to call does not follow from the configuration")
     skip = any(context.config.get(name) is True for name in SKIP_TLS)
-    caller = Caller(provider.fullname, limits, read_host(base) if skip else "")
+    caller = Caller(provider.fullname, limits, read_host(base) if skip else "", send)
     signed = [sign_in(scheme, inner, caller) for scheme, inner in choices]
     if base:  # else an access token was all there is to ask for
         _judge(provider, _ask(check, base, context, signed, caller), read_host(base))

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection
 
-from core.tenancy import TenantModel
+from core.prepared import Statement
+from core.tenancy import TenantModel, current_scope
 
 
 def count_in(
@@ -22,40 +23,31 @@ def count_in(
     """Adds to the row of a key in the organization in scope, which is made if it is not there.
 
     `key` are the columns of a unique constraint, `add` are added up, `first` stay as they are set with a new row, and
-    `latest` become what they are now.
+    `latest` become what they are now. Together they are all columns that the table has.
     """
-    latest = latest or {}
-    row = model.in_scope(**key, **add, **(first or {}), **latest)
-    fields = [field for field in model._meta.concrete_fields if not field.generated and not _is_serial(field)]
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(model, tuple(fields), tuple(key), tuple(add), tuple(latest)), values)
-
-
-def _is_serial(field: models.Field[Any, Any]) -> bool:
-    return isinstance(field, models.AutoField | models.BigAutoField)
+    latest, first = latest or {}, first or {}
+    values = {model.tenant_column: current_scope().organization_id, **key, **first, **add, **latest}
+    statement, fields = _statement(model, tuple(values), tuple(key), tuple(add), tuple(latest))
+    statement.run([field.get_db_prep_save(values[name], connection) for name, field in fields])
 
 
 @functools.cache
 def _statement(
     model: type[TenantModel],
-    fields: tuple[models.Field[Any, Any], ...],
+    names: tuple[str, ...],
     key: tuple[str, ...],
     add: tuple[str, ...],
     latest: tuple[str, ...],
-) -> str:
-    """The SQL, whose names are all the model's own."""
-
-    def quoted(name: str) -> str:
-        field: Any = model._meta.get_field(name)
-        return connection.ops.quote_name(field.column)
-
-    table = connection.ops.quote_name(model._meta.db_table)
-    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
-    places = ", ".join(["%s"] * len(fields))
-    changes = [f"{quoted(name)} = {table}.{quoted(name)} + excluded.{quoted(name)}" for name in add]
-    changes += [f"{quoted(name)} = excluded.{quoted(name)}" for name in latest]
-    return (
-        f"INSERT INTO {table} ({names}) VALUES ({places}) "  # noqa: S608 - see above
-        f"ON CONFLICT ({', '.join(map(quoted, key))}) DO UPDATE SET {', '.join(changes)}"
+) -> tuple[Statement, list[tuple[str, Any]]]:
+    """The statement, whose names are all the model's own, and the columns in its order."""
+    fields: dict[str, Any] = {name: model._meta.get_field(name) for name in names}
+    table, quote = connection.ops.quote_name(model._meta.db_table), connection.ops.quote_name
+    columns = {name: quote(field.column) for name, field in fields.items()}
+    changes = [f"{columns[name]} = {table}.{columns[name]} + excluded.{columns[name]}" for name in add]
+    changes += [f"{columns[name]} = excluded.{columns[name]}" for name in latest]
+    sql = (
+        f"INSERT INTO {table} ({', '.join(columns.values())}) "  # noqa: S608 - see above
+        f"VALUES ({', '.join(['%s'] * len(columns))}) "
+        f"ON CONFLICT ({', '.join(columns[name] for name in key)}) DO UPDATE SET {', '.join(changes)}"
     )
+    return Statement(sql, len(columns)), list(fields.items())

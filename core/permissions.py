@@ -10,7 +10,7 @@ from core.tenancy import EVERYTHING, Narrowing, Scope
 
 Grants = Mapping[str, frozenset[str]]  # resource -> verbs; resource "all" and verb "*" stand for every one
 READ_VERBS = frozenset({"list", "get", "lookup", "list_account", "list_events", "list_history", "timeseries",
-                        "integration_timeseries", "read"})  # fmt: skip
+                        "integration_timeseries", "status", "read"})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

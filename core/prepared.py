@@ -35,7 +35,7 @@ class Statement:
 
     def __init__(self, sql: str, places: int) -> None:
         postgresql = connection.vendor == "postgresql"
-        self.sql, self.reads = sql, sql.startswith("SELECT")
+        self.sql, self.reads = sql, sql.startswith("SELECT") or " RETURNING " in sql
         self.native = sql if postgresql else sql % (("?",) * places)
         self.options: dict[str, Any] = {"binary": True} if postgresql else {}
 

@@ -11,11 +11,13 @@ from catalog.registry import Provider
 from catalog.verify import verify
 from core.columns import is_id
 from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
+from core.outbound import Sender, send
 from core.references import named_absent
 from core.tenancy import current_scope
 from credentials.models import Credential, OwnerType
 from credentials.serializers import CONFIG_FORMS
 from credentials.services import use_credential
+from integrations.bridges.relay import BridgeSender
 from integrations.configs import read_config, replace_at, unmask_config
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
@@ -39,6 +41,22 @@ class Draft:
     prefix: str  # where the integration stands in the body
     stored: dict[str, Credential]  # by the pointer of the member that refers to it
     inline: list[CredentialMember]
+    bridge_selector: dict[str, Any] | None = None
+
+    def through(self, selector: dict[str, Any] | None) -> Draft:
+        """The same, with the bridge that its requests go through."""
+        lent = [pointer for pointer, c in self.stored.items() if c.owner_type == OwnerType.INTEGRATION_POINT]
+        if selector is not None and lent:
+            raise ForbiddenError(
+                "the integration point's credential cannot go through a bridge: the account's own agent would see it",
+                at=Parameter("body", f"{self.prefix}/provider_config{lent[0]}"),
+                remediation="Use a credential of the account, or leave `bridge_selector` out.",
+            )
+        return dataclasses.replace(self, bridge_selector=selector)
+
+    def sender(self) -> Sender:
+        """How requests to the provider are sent: through the bridge that is selected, else directly."""
+        return send if self.bridge_selector is None else BridgeSender(self.account.id, self.bridge_selector)
 
     def templates(self) -> list[dict[str, Any]]:
         """The schedules that the point gives to integrations of this provider."""
@@ -141,6 +159,5 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
 
 def verify_draft(*, draft: Draft, values: dict[str, str] | None = None) -> list[ProblemError]:
     """Asks the provider; the doubts, none only if it accepted. `values` are secrets that the draft has masked."""
-    return verify(
-        draft.provider, unmask_config(draft.provider, draft.config, values or {}, draft.prefix), draft.opened()
-    )
+    config = unmask_config(draft.provider, draft.config, values or {}, draft.prefix)
+    return verify(draft.provider, config, draft.opened(), send=draft.sender())

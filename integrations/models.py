@@ -13,10 +13,15 @@ from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from credentials.models import Credential
 from integrations.billing.models import Usage, UsageBelow
+from integrations.bridges.models import Bridge, BridgeAgent, BridgeLabel, BridgeRequest
 from integrations.points.models import IntegrationPoint
 from integrations.status.models import Status, StatusEvent, StatusHour
 
 __all__ = [
+    "Bridge",
+    "BridgeAgent",
+    "BridgeLabel",
+    "BridgeRequest",
     "Integration",
     "IntegrationCredential",
     "IntegrationPoint",

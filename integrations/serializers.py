@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
-from accounts.serializers import AccountSerializer
+from accounts.models import Account
+from accounts.serializers import AccountSerializer, label_pattern
 from catalog.registry import get_provider
 from core.columns import is_id
 from core.durations import DurationField
@@ -21,11 +22,11 @@ from core.fields import (
     StringField,
     UrlField,
 )
-from core.references import absent
 from core.serializers import ResourceSerializer, StrictSerializer, in_mode
 from core.unions import UnionField
 from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
+from integrations.bridges.models import Bridge
 from integrations.drafts import Draft, draft_integration
 from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
 from integrations.models import Integration
@@ -43,17 +44,17 @@ class BridgeByIdSerializer(StrictSerializer):
     type = EnumField(["id"], help_text="`id`")
     value = StringField(help_text="Id of the bridge group.")
 
-    def validate_value(self, value: str) -> str:
-        if not is_id(value) or absent("bridge", [value]):
-            raise ValidationError("does not exist")
-        return value
-
 
 class BridgeByLabelsSerializer(StrictSerializer):
     """Any bridge group that carries all of these labels."""
 
     type = EnumField(["labels"], help_text="`labels`")
-    value = ListField(child=StringField(max_length=48), min_length=1, help_text="The labels.")
+    value = ListField(
+        child=StringField(max_length=48, validators=[label_pattern]),
+        min_length=1,
+        max_length=20,
+        help_text="The labels.",
+    )
 
 
 class KeyField(StringField):
@@ -155,13 +156,13 @@ class IntegrationSerializer(ResourceSerializer):
         if point_id and point is None:
             raise ValidationError({"integration_point_id": "does not exist"})
         prefix, current = self.context.get("prefix", ""), self.instance
-        self.draft = draft_integration(
-            account=self.context["account"],
-            config=attrs["provider_config"],
-            point=point,
-            integration=current,
-            prefix=prefix,
+        account, selector = self.context["account"], attrs.get("bridge_selector")
+        if current is None or selector != current.bridge_selector:  # a bridge in use may be deleted, to shut it out
+            refuse_missing_bridge(account, selector)
+        draft = draft_integration(
+            account=account, config=attrs["provider_config"], point=point, integration=current, prefix=prefix
         )
+        self.draft = draft.through(selector)
         if current is not None and self.draft.provider.id != current.provider_type:
             raise ValidationError({"provider_config": {"type": "cannot be changed: make a new integration"}})
         refuse_foreign_operations(attrs.get("scheduled_operations") or [], self.draft.provider.connector_id)
@@ -182,6 +183,15 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
         return integration
+
+
+def refuse_missing_bridge(account: Account, selector: dict[str, Any] | None) -> None:
+    """Raises when a selector names a bridge that the account has not. Labels may be those of bridges to come."""
+    if selector is None or selector["type"] != "id":
+        return
+    bridge_id = selector["value"]
+    if not is_id(bridge_id) or not Bridge.objects.filter(account=account, id=bridge_id).exists():
+        raise ValidationError({"bridge_selector": {"value": "does not exist"}})
 
 
 class CreateIntegrationTokenRequestSerializer(StrictSerializer):

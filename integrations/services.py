@@ -77,6 +77,7 @@ def change_integration(*, integration: Integration, draft: Draft, webhooks: dict
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)
     link_credentials(integration=integration, draft=draft, created=created)
     is_new = bool(created) or before != (integration.provider_config, open_values(integration=integration))
+    is_new = is_new or draft.bridge_selector != integration.bridge_selector
     return Outcome(integration, draft, created, keys, notes, is_new)
 
 

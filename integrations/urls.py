@@ -2,6 +2,8 @@
 
 from core.routing import Routes
 from integrations.billing.views import BillingViewSet, OneBillingViewSet
+from integrations.bridges.surface import AgentViewSet
+from integrations.bridges.views import BridgeViewSet
 from integrations.points.views import IntegrationPointViewSet
 from integrations.status.views import OneStatusViewSet, StatusEventViewSet, StatusViewSet
 from integrations.views import IntegrationTokenViewSet, IntegrationViewSet, OrganizationIntegrationViewSet
@@ -15,5 +17,7 @@ routes: Routes = [
     ("status/<str:account_id>/<str:integration_id>/events", StatusEventViewSet),
     ("billing", BillingViewSet),
     ("billing/<str:organization_id>", OneBillingViewSet),
+    ("bridges/<str:account_id>", BridgeViewSet),
     ("tokens/<str:account_id>/<str:integration_id>", IntegrationTokenViewSet),
 ]
+agent_routes: Routes = [("bridge", AgentViewSet)]  # what the agents of bridges call

@@ -189,7 +189,7 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         point = integration.integration_point
         draft = draft_integration(
             account=self.account, config=integration.provider_config, point=point, integration=integration
-        )
+        ).through(integration.bridge_selector)
         self.record(object_id=integration.id)
         return self.json(self.messages(verify_integration(integration=integration, draft=draft)))
 

@@ -46,6 +46,7 @@ LIMITS = read_limits(
         "open": ("address", 120, 60),  # operations that need no token, such as logging on
         "token": ("token", 6_000, 60),
         "organization": ("organization", 30_000, 60),
+        "bridge": ("bridge", 6_000, 60),  # what its agents ask, each once a second when idle
         "syncro": ("address", 180, 60),  # what clients of that API are written for
     },
     env.str("SYNQMGR_LIMITS", default=""),
@@ -162,3 +163,7 @@ else:
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }
+# How many requests of a process may wait for the agent of a bridge at once: a thread must be left to take the answer.
+BRIDGE_WAITS = env.int(
+    "SYNQMGR_BRIDGE_WAITS", default=1 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" else 3
+)

@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, path
 from core.metrics import metrics
 from core.probes import livez, readyz
 from core.routing import addresses
+from integrations.urls import agent_routes
 from synqmgr import meta
 from synqmgr.docs import pages, problems
 
@@ -19,6 +20,7 @@ _routes = [*(route for app in _apps for route in import_module(f"{app}.urls").ro
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *addresses(_routes, under="v1/"),
+    *addresses(agent_routes, under=""),
     path("openapi.yaml", pages.schema),
     path("docs", pages.swagger),
     path("redoc", pages.redoc),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -84,22 +84,30 @@ class OutboundAnswer:
     truncated: bool = False
 
 
-def send(request: OutboundRequest) -> OutboundAnswer:
+Finder = Callable[[Destination, Deadline], Sequence[Address]]  # the addresses of a host, or a refusal
+Sender = Callable[[OutboundRequest], OutboundAnswer]
+
+
+def find_open(destination: Destination, deadline: Deadline) -> Sequence[Address]:
+    """What this service calls: what is public, and the networks that its operator has opened."""
+    return find_addresses(destination, parse_networks(tuple(settings.OUTBOUND_ALLOW)), deadline)
+
+
+def send(request: OutboundRequest, find: Finder = find_open) -> OutboundAnswer:
     """Send one request and read its answer, or raise a problem that names the host and the reason."""
     with observed() as seen:
-        answer = _send(request)
+        answer = _send(request, find)
         seen.status = answer.status
     return answer
 
 
-def _send(request: OutboundRequest) -> OutboundAnswer:
+def _send(request: OutboundRequest, find: Finder) -> OutboundAnswer:
     destination = parse_url(request.url)
     headers = _build_headers(request, destination)
-    exceptions = parse_networks(tuple(settings.OUTBOUND_ALLOW))
     limits = request.limits
     deadline = Deadline.after(limits.total)
     try:
-        addresses = find_addresses(destination, exceptions, deadline)
+        addresses = find(destination, deadline)
         stream = _connect(request, destination, addresses, deadline)
         return _exchange(request, destination, headers, stream)
     except TimeoutError as error:

@@ -59,12 +59,12 @@ def find_billed(identifier: str) -> Organization:
     raise missing(Organization, identifier)
 
 
-def show_report(*, organization: Organization, month: str) -> dict[str, Any]:
+def show_report(*, of: Organization, month: str) -> dict[str, Any]:
     """The report of one organization and month, which may have nothing in it."""
-    rows = usage_in_reach().filter(organization_id=organization.id, month=month)
+    named = {"organization_id": of.id, "month": month}
+    rows = usage_in_reach().filter(**named)
     times = rows.aggregate(created_at=Min("created_at"), updated_at=Max("updated_at"))
-    group = {"organization_id": organization.id, "organization_name": organization.name, "month": month, **times}
-    return _report(group, _lines(rows), timezone.now())
+    return _report({**named, "organization_name": of.name, **times}, _lines(rows), timezone.now())
 
 
 def list_reports(*, asked: ListRequest, filterset: type[FilterSet]) -> Page:
@@ -155,7 +155,7 @@ def _in_batches(month: str) -> Iterator[dict[str, Any]]:
     organizations = rows.order_by("organization_id").values_list("organization_id", flat=True).distinct()
     for organization_id in list(organizations):
         last = 0
-        of_one = rows.filter(organization_id=organization_id).order_by("id").values("id", *COLUMNS.values())
+        of_one = rows.filter(**{"organization_id": organization_id}).order_by("id").values("id", *COLUMNS.values())
         while batch := list(of_one.filter(id__gt=last)[:_BATCH]):
             yield from batch
             last = batch[-1]["id"]

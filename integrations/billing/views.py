@@ -122,4 +122,4 @@ class OneBillingViewSet(ReadViewSet):
             raise InvalidError(
                 f"`month` must be one of {', '.join(BillingMonth.values)}", at=Parameter("path", "month", name[:200])
             )
-        return show_report(organization=organization, month=resolve_month(name, timezone.now()))
+        return show_report(of=organization, month=resolve_month(name, timezone.now()))

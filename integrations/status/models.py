@@ -84,7 +84,6 @@ class StatusEvent(_OfIntegration):
     account_id = IdColumn()
     created_at = InstantColumn()
     status = TextColumn(max_length=16, choices=Health.choices)
-    kind = TextColumn(max_length=16)
     error = TextColumn(max_length=LONGEST_ERROR, null=True, default=None)
     request = models.BigIntegerField()  # which one since the integration was made or reset
 

@@ -14,12 +14,13 @@ from django.db import DatabaseError, connection, models, transaction
 from django.utils import timezone
 from prometheus_client import Counter
 
-from core.columns import InstantColumn
+from core.columns import InstantColumn, column_at
 from core.counters import count_in
 from core.errors import InternalError, ProblemError
 from core.outbound import Cost, metered
+from core.prepared import Slot, Statement, prepared
 from core.retention import delete_in_batches
-from core.tenancy import TenantModel, unscoped
+from core.tenancy import TenantModel, current_scope, unscoped
 from integrations.billing.models import Usage
 from integrations.models import Integration
 from integrations.status.models import LONGEST_ERROR, Health, Status, StatusEvent, StatusHour
@@ -29,6 +30,16 @@ CALLS = Counter("synqmgr_provider_calls_total", "Calls of providers that were co
 HOURS, HOUR = 24, dt.timedelta(hours=1)  # of a series
 NOTHING = Cost()
 _BATCH = 5_000
+_PLACES = {"scope": "organization_id", "integration": "id"}
+_BILLED = {
+    "account_id": "account_id",
+    "account_name": "account__name",
+    "integration_name": "name",
+    "environment": "account__environment",
+    "category": "category",
+    "organization_name": "organization__name",
+    "above_id": "organization__parent_id",
+}
 
 
 class Kind(models.TextChoices):
@@ -36,7 +47,6 @@ class Kind(models.TextChoices):
 
     VERIFICATION = "verification"
     OPERATION = "operation"
-    WEBHOOK = "webhook"
 
 
 @dataclasses.dataclass(slots=True)
@@ -75,12 +85,12 @@ def count_call(*, integration_id: str, kind: Kind, outcome: ProblemError | None 
     CALLS.labels(kind, "failed" if outcome else "succeeded").inc()
     try:
         with transaction.atomic():
-            _count(integration_id, kind, outcome, cost)
+            _count(integration_id, outcome, cost)
     except DatabaseError as error:
         log.warning("call_not_counted", integration_id=integration_id, kind=kind, error=type(error).__name__)
 
 
-def _count(integration_id: str, kind: Kind, outcome: ProblemError | None, cost: Cost) -> None:
+def _count(integration_id: str, outcome: ProblemError | None, cost: Cost) -> None:
     now, failed = timezone.now(), int(outcome is not None)
     billed = _billed(integration_id)
     health = Health.FAILING if failed else Health.OK
@@ -99,7 +109,6 @@ def _count(integration_id: str, kind: Kind, outcome: ProblemError | None, cost: 
             account_id=billed["account_id"],
             created_at=now,
             status=health,
-            kind=kind,
             error=outcome.message[:LONGEST_ERROR] if outcome else None,
             request=request,
         ).save(force_insert=True)
@@ -107,42 +116,37 @@ def _count(integration_id: str, kind: Kind, outcome: ProblemError | None, cost: 
 
 def _billed(integration_id: str) -> dict[str, Any] | None:
     """Whom a call is billed to, by the names of today; None when the integration is gone."""
-    columns = {
-        "account_id": "account_id",
-        "account_name": "account__name",
-        "integration_name": "name",
-        "environment": "account__environment",
-        "category": "category",
-        "organization_name": "organization__name",
-        "above_id": "organization__parent_id",
-    }
-    rows = Integration.objects.unnarrowed().filter(pk=integration_id)
-    found = rows.values_list(*columns.values()).first()
-    return dict(zip(columns, found, strict=True)) if found else None
+
+    def build() -> models.QuerySet[Any, Any]:
+        slots = {name: Slot(slot, column_at(Integration, name)) for slot, name in _PLACES.items()}
+        return Integration._base_manager.filter(**slots).values_list(*_BILLED.values())
+
+    statement = prepared((_billed, *_BILLED), build)
+    found = statement.rows(scope=current_scope().organization_id, integration=integration_id)
+    return dict(zip(_BILLED, found[0], strict=True)) if found else None
 
 
-def _add_to_status(integration_id: str, health: Health, cost: Cost, now: dt.datetime) -> tuple[int, int] | None:
+def _add_to_status(integration_id: str, health: Health, cost: Cost, now: dt.datetime) -> tuple[int, ...] | None:
     """The number of this request and of that by which the integration last recovered; None when it is gone."""
     moment = InstantColumn().get_db_prep_value(now, connection)
     added = [int(health is Health.FAILING), cost.cpu_time, cost.db_ops, cost.api_ops, cost.in_bytes, cost.out_bytes]
-    with connection.cursor() as cursor:
-        cursor.execute(_addition(), [*added, health is Health.OK, health.value, moment, moment, integration_id])
-        found: tuple[int, int] | None = cursor.fetchone()
-    return found
+    found = _addition().run([*added, int(health is Health.OK), health.value, moment, moment, integration_id])
+    return found[0] if found else None
 
 
 @functools.cache
-def _addition() -> str:
+def _addition() -> Statement:
     """One statement for counting and for seeing the turn, which reading first would miss when two count at once."""
     sums = ", ".join(
         f"{name} = {name} + %s" for name in ("failed", "cpu_time", "db_ops", "api_ops", "in_bytes", "out_bytes")
     )
-    return (
+    sql = (
         f"UPDATE {Status._meta.db_table} SET requests = requests + 1, {sums}, "  # noqa: S608 - the model's names
-        "recovered = CASE WHEN %s AND status = 'failing' THEN requests + 1 ELSE recovered END, status = %s, "
+        "recovered = CASE WHEN %s = 1 AND status = 'failing' THEN requests + 1 ELSE recovered END, status = %s, "
         "updated_at = CASE WHEN updated_at < %s THEN %s ELSE updated_at END "
         "WHERE integration_id = %s RETURNING requests, recovered"
     )
+    return Statement(sql, sql.count("%s"))
 
 
 def start_of_hour(moment: dt.datetime) -> dt.datetime:

@@ -14,7 +14,7 @@ INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
 EVERY = {"*"}
-READ = {"list", "list_account", "list_events", "get", "lookup", "timeseries", "integration_timeseries"}
+READ = {"list", "list_account", "list_events", "get", "lookup", "timeseries", "integration_timeseries", "status"}
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
@@ -74,6 +74,7 @@ REACHED = {
     "suborgs": set(),
     "accounts": {"account", "label", "environment"},
     "credentials": {"account", "label", "environment"},
+    "bridges": {"account", "label", "environment"},
     "integrations": {"account", "label", "environment", "category"},
     "status": {"account", "label", "environment", "category"},
     "billing": set(),
@@ -99,6 +100,7 @@ SHARED = {
     "webhooks": {"account", "label", "environment", "category"},
     "integration_points": {"account", "label", "environment"},
     "accounts": {"category"},  # they serve every category
+    "bridges": {"category"},
     "credentials": {"category"},
     "tokens": {"category"},
 }
@@ -204,6 +206,13 @@ RULES = {
     "PUT /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "update", "object"),
     "PATCH /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "patch", "object"),
     "DELETE /v1/credentials/{owner_id}/{credential_id}": Rule("credentials", "delete", "object"),
+    "GET /v1/bridges/{account_id}": Rule("bridges", "list", "list"),
+    "POST /v1/bridges/{account_id}": Rule("bridges", "create", "below"),
+    "GET /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "get", "object"),
+    "PUT /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "update", "object"),
+    "PATCH /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "patch", "object"),
+    "DELETE /v1/bridges/{account_id}/{bridge_id}": Rule("bridges", "delete", "object"),
+    "GET /v1/bridges/{account_id}/{bridge_id}/status": Rule("bridges", "status", "object"),
     "GET /v1/integration-points": Rule("integration_points", "list", "list"),
     "POST /v1/integration-points": Rule("integration_points", "create", "create"),
     "GET /v1/integration-points/{integration_point_id}": Rule("integration_points", "get", "object"),
@@ -229,8 +238,12 @@ RULES = {
     "GET /v1/status/{account_id}/{integration_id}/events": Rule("status", "list_events", "object"),
     "GET /v1/status/{account_id}/{integration_id}/timeseries": Rule("status", "integration_timeseries", "object"),
 }
-# The docs, the probes, the operator's metrics with a key of their own, and what browsers sign in by.
+# The docs, the probes, the operator's metrics with a key of their own, what browsers sign in by, and what the agents of
+# bridges call with a credential of theirs.
 OPEN_TO_ALL = (
+    "/bridge/heartbeat",
+    "/bridge/requests",
+    "/bridge/requests/<str:request_id>/answer",
     "/v1/auth/exchange",
     "/v1/auth/logon/<str:organization_id>",
     "/v1/auth/oidc/callback",

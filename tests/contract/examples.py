@@ -192,13 +192,23 @@ def integration(api: Api, at: Place) -> Example:
     }
     bodies = {"verify": {"integration": body}, "verify_existing": None}
     path = {"account_id": parent_account(api, at)}
-    return Example(body, path, "integration", references=references, bodies=bodies, statements=16)
+    return Example(body, path, "integration", references=references, bodies=bodies, statements=22)
 
 
 def integration_of_all(api: Api, at: Place) -> Example:
     example = integration(api, at)
     made = api.post(f"/v1/integrations/{example.path['account_id']}", example.body)
     return Example(shown=made.json()["result"]["integration"])
+
+
+def bridge(api: Api, at: Place) -> Example:
+    body = {
+        "name": new_name("bridge"),
+        "fullname": "Example",
+        "description": "The hospital's network.",
+        "labels": ["site:north", "lab"],
+    }
+    return Example(body, {"account_id": parent_account(api, at)}, "bridge", statements=8)
 
 
 def sso(api: Api, at: Place) -> Example:
@@ -229,6 +239,7 @@ def organization_webhook(api: Api, at: Place) -> Example:
 
 EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "AccountViewSet": account,
+    "BridgeViewSet": bridge,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
     "IntegrationPointViewSet": integration_point,

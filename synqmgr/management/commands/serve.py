@@ -17,7 +17,9 @@ from django.db import connection
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
 
-THREADS = {"sqlite": "1", "postgresql": "4"}  # of each worker: SQLite has one writer, more threads only wait
+# Of each worker. SQLite has one writer, more threads only wait; the second is for a bridge's agent, which brings the
+# answer that the first may be waiting for.
+THREADS = {"sqlite": "2", "postgresql": "4"}
 
 
 class Command(BaseCommand):
