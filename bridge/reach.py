@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from core.outbound import OutboundRefusedError
-from core.outbound.connection import Deadline
+from core.outbound.deadline import Deadline
 from core.outbound.destination import LABEL_PATTERN, Destination, look_up
 from core.outbound.networks import Address, Network, is_allowed, is_inside
 

@@ -1,4 +1,4 @@
-"""Django's entry for the catalog: it has data and no tables."""
+"""Django's entry for the catalog: what everybody can connect is data, what an organization adds has tables."""
 
 from __future__ import annotations
 

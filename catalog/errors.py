@@ -1,4 +1,4 @@
-"""What verifying a configuration can find out."""
+"""What asking a provider can find out."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ class VerificationUnavailableError(ProblemError):
     status = 200
     slug = "verification-unavailable"
     remedy = "Make a first call with the integration to see whether it works."
+
+
+class ProviderBusyError(ProblemError):
+    """The provider takes no more requests for now: it said so, or its definition's rate limit is used up.
+
+    `Retry-After` says when to try again.
+    """
+
+    status = 429
+    slug = "provider-busy"
+    remedy = "Wait for as many seconds as `Retry-After` says."

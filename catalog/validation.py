@@ -148,5 +148,7 @@ MESSAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "maxLength": lambda kind: f"must be at most {kind['limit']} characters long",
     "maxItems": lambda kind: f"must have at most {kind['limit']} items",
     "maxProperties": lambda kind: f"must have at most {kind['limit']} members",
+    "minProperties": lambda kind: f"must have at least {kind['limit']} member",
+    "minItems": lambda kind: f"must have at least {kind['limit']} item",
     "propertyNames": lambda kind: "must have names of 1 to 512 characters",
 }

@@ -91,7 +91,8 @@ def _attempt(provider: Provider, choices: tuple[Choice, ...], limits: Limits, se
         base = choose(check["base"], context) or ""
         if not base:
             raise UnfillableError("the address to call does not follow from the configuration")
-    skip = any(context.config.get(name) is True for name in SKIP_TLS)
+    places = [check["skip_tls"]] if "skip_tls" in check else [f"/{name}" for name in SKIP_TLS]
+    skip = any(_look_up(context.config, place) is True for place in places)
     caller = Caller(provider.fullname, limits, read_host(base) if skip else "", send)
     signed = [sign_in(scheme, inner, caller) for scheme, inner in choices]
     if base:  # else an access token was all there is to ask for
@@ -161,5 +162,5 @@ def _read_json(body: bytes) -> Any:
 
 def _look_up(body: Any, pointer: str) -> Any:
     for name in pointer.split("/")[1:]:
-        body = body.get(name) if isinstance(body, dict) else None
+        body = body.get(name) if isinstance(body, Mapping) else None
     return body

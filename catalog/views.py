@@ -1,13 +1,17 @@
-"""The catalog over HTTP: the same for every organization."""
+"""The catalog over HTTP: the same for every organization, and what each has added."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from catalog.customs.models import Custom
+from catalog.customs.providers import CONNECTOR, provider_of
+from catalog.customs.services import find_custom, list_customs
 from catalog.registry import Connector, Provider, get_connector, get_provider, list_connectors, list_providers
 from catalog.serializers import ConnectorSerializer, ProviderCapabilitiesSerializer
 from core.errors import NotFoundError
@@ -25,20 +29,21 @@ def describe_expand(choices: tuple[str, ...]) -> dict[str, Any]:
     return {"expand": {"type": "array", "items": items, "description": "What to show in full."}}
 
 
-def show_connector(connector: Connector, expand: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A connector, with its providers if asked."""
+def show_connector(connector: Connector, customs: Sequence[Custom], expand: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A connector, with its providers if asked. `customs` are the organization's own."""
+    own = customs if connector.id == CONNECTOR else ()
     shown: dict[str, Any] = {
         "id": connector.id,
         "name": connector.id,
         "fullname": connector.fullname,
         "description": connector.description,
-        "provider_ids": connector.provider_ids,
+        "provider_ids": [*connector.provider_ids, *(custom.id for custom in own)],
         "connector": connector.id,
         "release": {"availability": connector.availability},
     }
     if "providers" in expand:
-        members = [p for p in list_providers() if p.connector_id == connector.id]
-        shown["providers"] = [show_base(provider) for provider in members]
+        members = [show_base(p) for p in list_providers() if p.connector_id == connector.id]
+        shown["providers"] = members + [show_custom(custom) for custom in own]
     return shown
 
 
@@ -61,13 +66,18 @@ def show_base(provider: Provider, expand: tuple[str, ...] = ()) -> dict[str, Any
     return shown
 
 
-def show_provider(provider: Provider, expand: tuple[str, ...]) -> dict[str, Any]:
+def show_custom(custom: Custom, expand: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A custom provider without its connector. Its id is no `type`: its configuration's `custom_id` is it."""
+    return {**show_base(provider_of(custom), expand), "id": custom.id, "name": custom.name}
+
+
+def with_connector(shown: dict[str, Any], expand: tuple[str, ...], customs: Sequence[Custom]) -> dict[str, Any]:
     """A provider with its connector: its id or, if asked, the whole of it."""
-    connector = get_connector(provider.connector_id)
+    connector = get_connector(shown["connector_id"])
     whole = connector is not None and "connector" in expand
     return {
-        **show_base(provider, expand),
-        "connector": show_connector(connector) if whole and connector else provider.connector_id,
+        **shown,
+        "connector": show_connector(connector, customs) if whole and connector else shown["connector_id"],
     }
 
 
@@ -99,20 +109,29 @@ class CapabilitiesViewSet(ScopedViewSet):
     @action(detail=False, methods=["get"], url_path="connectors")
     def list_connectors(self, request: Request) -> HttpResponse:
         """Lists all connectors. `expand=providers` adds the providers of each."""
-        expand = self.expand(request, OF_CONNECTORS)
-        return self.json({"result": [show_connector(connector, expand) for connector in list_connectors()]})
+        expand, customs = self.expand(request, OF_CONNECTORS), list_customs()
+        return self.json({"result": [show_connector(connector, customs, expand) for connector in list_connectors()]})
 
     @action(detail=False, methods=["get"], url_path="providers")
     def list_providers(self, request: Request) -> HttpResponse:
-        """Lists all providers. `expand` adds the connector, the operations or the configuration's JSON Schema."""
-        expand = self.expand(request, OF_PROVIDERS)
-        return self.json({"result": [show_provider(provider, expand) for provider in list_providers()]})
+        """Lists all providers. `expand` adds the connector, the operations or the configuration's JSON Schema.
+
+        The custom providers of your organization follow at the end, by their ids.
+        """
+        expand, customs = self.expand(request, OF_PROVIDERS), list_customs()
+        shown = [show_base(provider, expand) for provider in list_providers()]
+        shown += [show_custom(custom, expand) for custom in customs]
+        return self.json({"result": [with_connector(each, expand, customs) for each in shown]})
 
     @action(detail=False, methods=["get"], url_path="providers/<str:provider_id>")
     def get_provider(self, request: Request, provider_id: str) -> HttpResponse:
-        """Shows one provider by the `type` of its configuration."""
+        """Shows one provider by the `type` of its configuration, or a custom provider by its id or name."""
         expand = self.expand(request, OF_PROVIDER)
-        provider = get_provider(provider_id)
-        if provider is None:
+        if (provider := get_provider(provider_id)) is not None:
+            shown = show_base(provider, expand)
+        elif (custom := find_custom(identifier=provider_id)) is not None:
+            shown = show_custom(custom, expand)
+        else:
             raise NotFoundError(f"there is no provider {provider_id[:200]!r}")
-        return self.json({"result": show_provider(provider, expand)})
+        lists_customs = "connector" in expand and shown["connector_id"] == CONNECTOR
+        return self.json({"result": with_connector(shown, expand, list_customs() if lists_customs else ())})

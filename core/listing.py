@@ -132,7 +132,7 @@ def read_list_request(
         order=_read_order(query.getlist("order"), orders),
         filters=tuple(query.getlist("filter")),
         expand=read_choices(query, "expand", expands),
-        total=_read_boolean(query, "total"),
+        total=read_boolean(query, "total"),
     )
 
 
@@ -183,7 +183,7 @@ def _read_limit(text: str | None) -> int:
     return int(text)
 
 
-def _read_boolean(query: QueryDict, name: str) -> bool:
+def read_boolean(query: QueryDict, name: str) -> bool:
     text = _single(query, name)
     if text not in (None, "true", "false"):
         raise InvalidError(f"`{name}` must be true or false", at=Parameter("query", name, text[:200]))

@@ -21,11 +21,16 @@ def shape_of(serializer_class: type[Any]) -> Any:
 def masked(field: Any, value: Any) -> Any:
     """A value of a serializer or field with every secret replaced. Members that the schema lacks are secrets too."""
     if field is None or getattr(field, "secret", False):
-        return hidden(value)
+        shown = hidden(value)
+        if isinstance(value, Mapping) and value.get("type") in getattr(field, "types", ()):
+            shown["type"] = value["type"]
+        return shown
     if isinstance(value, Mapping):
         if forms := getattr(field, "forms", None):
             form = forms.get(value["type"]) if isinstance(value.get("type"), str) else None
-            field = shape_of(form) if form else None
+            if form is None:
+                return hidden(value)
+            field = shape_of(form)
         if hasattr(field, "fields"):
             return {name[:LONGEST]: masked(field.fields.get(name), inner) for name, inner in value.items()}
         return dict(value) if isinstance(field, JsonObjectField) else hidden(value)
@@ -36,12 +41,9 @@ def masked(field: Any, value: Any) -> Any:
 
 
 def hidden(value: Any) -> Any:
-    """The shape of a value: which members there are, and what type a configuration says it is."""
+    """The shape of a value: which members there are."""
     if isinstance(value, Mapping):
-        return {
-            name[:LONGEST]: inner[:LONGEST] if name == "type" and isinstance(inner, str) else hidden(inner)
-            for name, inner in value.items()
-        }
+        return {name[:LONGEST]: hidden(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [hidden(inner) for inner in value]
     return value if value is None else MASK

@@ -49,13 +49,13 @@ class OpenViewSet(viewsets.ViewSet):
             self.request = self.initialize_request(request, *args, **kwargs)
             try:
                 self.initial(self.request, *args, **kwargs)
-                response = self.answer(self.request, *args, **kwargs)
+                response = self.respond(self.request, *args, **kwargs)
                 reach("change-committed")
             except Exception as error:  # noqa: BLE001 - every error is a problem, see core.problems
                 response = self.handle_exception(error)
         return response
 
-    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def respond(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """What the action says."""
         response: HttpResponseBase = getattr(self, self.action)(request, *args, **kwargs)
         return response

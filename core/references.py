@@ -7,6 +7,8 @@ import functools
 from collections.abc import Iterable
 
 from django.apps import apps
+from django.db import router
+from django.db.models.deletion import Collector
 
 from core.columns import is_id
 from core.models import Resource
@@ -36,18 +38,6 @@ def absent(resource_type: str, ids: Iterable[str]) -> list[str]:
     return [each for each in wanted if each not in there]
 
 
-def named_absent(resource_type: str, identifiers: Iterable[str]) -> set[str]:
-    """Those ids or names that name nothing in scope."""
-    wanted, model = set(identifiers), model_of(resource_type)
-    if not wanted or model is None:
-        return wanted
-    by_name = model._default_manager.filter(name__in=[each for each in wanted if not is_id(each)])
-    there = set(by_name.values_list("name", flat=True))
-    return (wanted - there) & (
-        {each for each in wanted if not is_id(each)} | set(absent(resource_type, filter(is_id, wanted)))
-    )
-
-
 def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = False) -> Owner | None:
     """The first object with this id, or this name, among tables in the order given. A name must be the only one.
 
@@ -68,3 +58,8 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
         if len(found) == 1:
             return Owner(resource_type, found[0][0], found[0][1] if account else None)
     return None
+
+
+def refuse_while_used(instance: Resource) -> None:
+    """Raises what deleting the object would raise when others use it."""
+    Collector(using=router.db_for_write(type(instance))).collect([instance])

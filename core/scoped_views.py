@@ -74,10 +74,10 @@ class ScopedViewSet(OpenViewSet):
             raise ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}")
         enter(scope)
 
-    def answer(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def respond(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """What the action says; once only, if the request carries a key that says so."""
         if request.method != "POST" or (key := request.headers.get(idempotency.HEADER)) is None:
-            return super().answer(request, *args, **kwargs)
+            return super().respond(request, *args, **kwargs)
         address = f"POST {request.get_full_path()}"
         begun = idempotency.begin(
             key=key, token_id=self.principal.token_id, request=address, body=request._request.body
@@ -86,7 +86,7 @@ class ScopedViewSet(OpenViewSet):
             return begun
         self.once = begun
         try:
-            response = cast(HttpResponse, super().answer(request, *args, **kwargs))
+            response = cast(HttpResponse, super().respond(request, *args, **kwargs))
         except Exception:
             begun.release()
             raise

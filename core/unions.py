@@ -22,6 +22,11 @@ class UnionField(serializers.Field[Any, Any, Any, Any]):
         super().__init__(**kwargs)
         self.name, self.forms, self.secret = name, forms, secret
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What `type` may say."""
+        return tuple(self.forms)
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("invalid")

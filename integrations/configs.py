@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import secrets
 from collections.abc import Iterator
 from typing import Any
 
+from catalog.customs.models import Custom
+from catalog.customs.providers import TYPE as CUSTOM_TYPE
+from catalog.customs.providers import provider_of
+from catalog.customs.services import find_custom
 from catalog.members import walk, without_nulls
 from catalog.registry import Provider, get_provider
 from core.errors import InvalidError, Parameter
@@ -25,13 +30,38 @@ class ProviderConfigError(InvalidError):
     remedy = "Follow the provider's schema: GET /v1/capabilities/providers/{type}?expand=provider_config shows it."
 
 
-def read_config(config: dict[str, Any], prefix: str = "") -> tuple[Provider, dict[str, Any]]:
-    """The provider of a configuration, and the configuration without nulls; or the problem with it."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadConfig:
+    """A valid configuration without nulls, its provider, and its definition if that is a custom one."""
+
+    provider: Provider
+    config: dict[str, Any]
+    custom: Custom | None = None
+
+
+def read_config(config: dict[str, Any], prefix: str = "") -> ReadConfig:
+    """What a configuration is, or the problem with it. A custom provider is referred to by its id from here on."""
     type_ = config.get("type")
     provider = get_provider(type_) if isinstance(type_, str) else None
     pointer = f"{prefix}/provider_config"
     if provider is None:
         raise ProviderConfigError(f"{pointer}/type: is no provider's type", at=Parameter("body", f"{pointer}/type"))
+    refuse_invalid(provider, config, pointer)
+    present: dict[str, Any] = without_nulls(config)
+    if provider.id != CUSTOM_TYPE:
+        return ReadConfig(provider, present)
+    custom = find_custom(identifier=present["custom_id"])
+    if custom is None:
+        at = Parameter("body", f"{pointer}/custom_id", present["custom_id"])
+        raise InvalidError(f"{at.id}: does not exist", at=at)
+    present["custom_id"] = custom.id
+    provider = provider_of(custom)
+    refuse_invalid(provider, present, pointer)
+    return ReadConfig(provider, present, custom)
+
+
+def refuse_invalid(provider: Provider, config: dict[str, Any], pointer: str) -> None:
+    """Raises one problem for all that is wrong with a configuration."""
     causes = [
         ProviderConfigError(f"{pointer}{e.pointer}: {e.message}", at=Parameter("body", pointer + e.pointer))
         for e in provider.validate(config)
@@ -41,8 +71,6 @@ def read_config(config: dict[str, Any], prefix: str = "") -> tuple[Provider, dic
         raise ProviderConfigError(message, at=causes[0].at, causes=causes)
     if causes:
         raise causes[0]
-    present: dict[str, Any] = without_nulls(config)
-    return provider, present
 
 
 def replace_at(document: dict[str, Any], pointer: str, value: Any) -> None:

@@ -6,13 +6,13 @@ import dataclasses
 from typing import Any
 
 from accounts.models import Account
+from catalog.customs.models import Custom
 from catalog.members import CredentialMember
 from catalog.registry import Provider
 from catalog.verify import verify
 from core.columns import is_id
 from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
 from core.outbound import Sender, send
-from core.references import named_absent
 from core.tenancy import current_scope
 from credentials.models import Credential, OwnerType
 from credentials.serializers import CONFIG_FORMS
@@ -41,6 +41,7 @@ class Draft:
     prefix: str  # where the integration stands in the body
     stored: dict[str, Credential]  # by the pointer of the member that refers to it
     inline: list[CredentialMember]
+    custom: Custom | None = None  # whose definition the provider is made of
     bridge_selector: dict[str, Any] | None = None
 
     def through(self, selector: dict[str, Any] | None) -> Draft:
@@ -80,11 +81,10 @@ def draft_integration(
     prefix: str = "",
 ) -> Draft:
     """Checks a provider configuration against everything that is known without asking the provider."""
-    provider, present = read_config(config, prefix)
+    read = read_config(config, prefix)
+    provider, present = read.provider, read.config
     if point is not None:
         refuse_disallowed(provider=provider, point=point, account=account, prefix=prefix)
-    if provider.id == "custom_synqly":
-        refuse_missing_custom(present, prefix)
     owners = {account.id, point.id if point else None, integration.id if integration else None}
     stored, inline = {}, []
     for member in provider.credential_members(present):
@@ -98,14 +98,7 @@ def draft_integration(
         else:
             refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
             inline.append(member)
-    return Draft(account, point, provider, present, prefix, stored, inline)
-
-
-def refuse_missing_custom(config: dict[str, Any], prefix: str) -> None:
-    """Raises when a configuration names a custom provider that is not there."""
-    if named_absent("custom", [config["custom_id"]]):
-        pointer = f"{prefix}/provider_config/custom_id"
-        raise InvalidError(f"{pointer}: does not exist", at=Parameter("body", pointer, config["custom_id"]))
+    return Draft(account, point, provider, present, prefix, stored, inline, read.custom)
 
 
 def refuse_disallowed(*, provider: Provider, point: IntegrationPoint, account: Account, prefix: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from catalog.mappings.services import locate
 from catalog.registry import get_connector, get_provider, list_connectors
-from core.columns import is_id
 from core.fields import BooleanField, EnumField, ListField, StringField
-from core.references import named_absent
 from core.serializers import StrictSerializer
+from integrations.models import Integration, IntegrationPoint, MappingUse
 
 ANY = "*"
 RESOURCES = (
@@ -67,9 +67,8 @@ class MappingChainSerializer(StrictSerializer):
     operation_ids = ListField(child=StringField(max_length=128), help_text="The operations they apply to.")
 
     def validate_mappings(self, mappings: list[str]) -> list[str]:
-        references = [each if is_id(each) else each.partition(":")[0] for each in mappings]
-        gone = named_absent("transform", references)
-        wrong: Any = {i: ["does not exist"] for i, each in enumerate(references) if each in gone}
+        found = locate(references=mappings)
+        wrong: Any = {i: ["does not exist"] for i, each in enumerate(mappings) if each not in found}
         if wrong:
             raise ValidationError(wrong)
         return mappings
@@ -114,6 +113,15 @@ class AdditionalMappingTemplateSerializer(AdditionalMappingSerializer):
 
     def validate_providers(self, ids: list[str]) -> list[str]:
         return refuse_unknown_providers(ids)
+
+
+def note_mappings(*, chains: list[dict[str, Any]] | None, **holder: Integration | IntegrationPoint) -> None:
+    """Notes which mappings an integration or a point uses; `holder` is it, by the column's name."""
+    references = [each for chain in chains or [] for each in chain["mappings"]]
+    used = {located.mapping_id for located in locate(references=references).values()}
+    MappingUse.objects.filter(**holder).exclude(mapping_id__in=used).delete()
+    noted = set(MappingUse.objects.filter(**holder).values_list("mapping_id", flat=True)) if used else set()
+    MappingUse.objects.bulk_create(MappingUse.in_scope(mapping_id=each, **holder) for each in sorted(used - noted))
 
 
 def is_for(template: dict[str, Any], provider_type: str) -> bool:

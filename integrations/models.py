@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Account
+from catalog.models import Custom, Mapping
 from core.columns import IdColumn, JsonColumn, TextColumn
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
@@ -25,6 +26,7 @@ __all__ = [
     "Integration",
     "IntegrationCredential",
     "IntegrationPoint",
+    "MappingUse",
     "Status",
     "StatusEvent",
     "StatusHour",
@@ -48,6 +50,7 @@ class Integration(Resource):
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", editable=False)
     integration_point = models.ForeignKey(IntegrationPoint, models.RESTRICT, null=True, related_name="+")
+    custom = models.ForeignKey(Custom, models.RESTRICT, null=True, related_name="+")  # what its configuration names
     refresh_token_id = IdColumn()
     category = TextColumn(max_length=64)
     provider_type = TextColumn(max_length=128)
@@ -88,3 +91,29 @@ class IntegrationCredential(TenantModel):
     @property
     def holder_id(self) -> str:
         return str(self.integration_id)
+
+
+class MappingUse(TenantModel):
+    """A mapping that an integration or a point names in its chains: it can be neither deleted nor renamed meanwhile."""
+
+    organization = models.ForeignKey(settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", editable=False)
+    mapping = models.ForeignKey(Mapping, models.RESTRICT, related_name="+")
+    integration = models.ForeignKey(Integration, models.CASCADE, null=True, related_name="+")
+    point = models.ForeignKey(IntegrationPoint, models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "mapping"], name="mapping_once_of_integration"),
+            models.UniqueConstraint(fields=["point", "mapping"], name="mapping_once_of_point"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_type} {self.holder_id} uses {self.mapping_id}"
+
+    @property
+    def resource_type(self) -> str:
+        return "integration" if self.integration_id else "integration_point"
+
+    @property
+    def holder_id(self) -> str:
+        return str(self.integration_id or self.point_id)

@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import Account
 from accounts.serializers import AccountSerializer, label_pattern
-from catalog.registry import get_provider
+from catalog.registry import get_provider, list_providers
 from core.columns import is_id
 from core.durations import DurationField
 from core.fields import (
@@ -28,7 +28,7 @@ from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from integrations.bridges.models import Bridge
 from integrations.drafts import Draft, draft_integration
-from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer
+from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer, note_mappings
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
 from integrations.points.serializers import IntegrationPointSerializer
@@ -91,6 +91,11 @@ class ProviderConfigField(JsonObjectField):
     """The configuration of a provider: one of the catalog's, by `type`."""
 
     secret = True  # it may hold credentials: problems never show its values
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """What `type` may say."""
+        return tuple(provider.id for provider in list_providers())
 
 
 @extend_schema_field({"type": "string"})
@@ -182,6 +187,7 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["webhook_config"] = instance.webhook_config
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
+        note_mappings(chains=integration.mappings, integration=integration)
         return integration
 
 

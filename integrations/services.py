@@ -20,7 +20,7 @@ from identity.tokens.models import Surface, TokenOwnerType, TokenType
 from identity.tokens.services import IssuedToken, TokenSpec, delete_tokens_of, issue_token
 from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft, verify_draft
-from integrations.mappings import additional_for, chains_for
+from integrations.mappings import additional_for, chains_for, note_mappings
 from integrations.models import Integration, IntegrationCredential
 from integrations.schedules import raise_frequencies
 from integrations.status.services import Kind, counted_call, create_status, delete_status
@@ -56,6 +56,7 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
         id=new_id(),
         account=draft.account,
         integration_point=point,
+        custom=draft.custom,
         category=draft.provider.connector_id,
         provider_type=draft.provider.id,
         **attrs,
@@ -67,11 +68,14 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     integration.save(force_insert=True)
     create_status(integration=integration)
     link_credentials(integration=integration, draft=draft, created=created)
+    if integration.mappings:
+        note_mappings(chains=integration.mappings, integration=integration)
     return Outcome(integration, draft, created, keys, notes, token=issued)
 
 
 def change_integration(*, integration: Integration, draft: Draft, webhooks: dict[str, Any] | None) -> Outcome:
     """Puts a draft into an integration that is being changed; `save` is the caller's."""
+    integration.custom = draft.custom
     notes = raise_frequencies(integration.scheduled_operations or [])
     before = (integration.provider_config, open_values(integration=integration))
     created, keys = store_draft(integration=integration, draft=draft, webhooks=webhooks)

@@ -47,6 +47,7 @@ ORGANIZATION_WRITTEN = {
 }
 # What is imported by its first use only, and by whom. A worker that has just started has none of it.
 LATE_MODULES = {
+    "catalog/customs/definitions.py": {"jsonschema_rs"},
     "catalog/registry.py": {"jsonschema_rs"},
     "core/outbound/client.py": {"httpcore2", "httpx2", "core.outbound.connection"},
     "identity/members/passwords.py": {"zxcvbn"},

@@ -153,7 +153,7 @@ def forbidden_names(serializer: ResourceSerializer) -> Schema:
     """The names that an object cannot have: words of addresses and, for a new one, ids."""
     reserved = sorted(getattr(serializer.Meta.model, "reserved_names", ()))
     found: list[Schema] = [{"enum": reserved}] * bool(reserved)
-    found += [{"pattern": patterns.whole(patterns.ID)}] * (serializer.mode == "create")
+    found += [{"type": "string", "pattern": patterns.whole(patterns.ID)}] * (serializer.mode == "create")
     return {"not": {"anyOf": found}} if found else {}
 
 

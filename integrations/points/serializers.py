@@ -11,6 +11,7 @@ from core.serializers import ResourceSerializer, StrictSerializer
 from integrations.mappings import (
     AdditionalMappingTemplateSerializer,
     MappingChainTemplateSerializer,
+    note_mappings,
     provider_ids,
     refuse_unknown_connector,
     refuse_unknown_providers,
@@ -68,6 +69,13 @@ class IntegrationPointSerializer(ResourceSerializer):
     def update(self, instance: IntegrationPoint, validated_data: dict[str, Any]) -> IntegrationPoint:
         validated_data.setdefault("fullname", validated_data["name"])
         point: IntegrationPoint = super().update(instance, validated_data)
+        note_mappings(chains=point.mappings, point=point)
+        return point
+
+    def create(self, validated_data: dict[str, Any]) -> IntegrationPoint:
+        point: IntegrationPoint = super().create(validated_data)
+        if point.mappings:
+            note_mappings(chains=point.mappings, point=point)
         return point
 
     def refuse_foreign_providers(self, attrs: dict[str, Any]) -> None:

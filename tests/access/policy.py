@@ -85,6 +85,8 @@ REACHED = {
     "webhooks": set(),
     "deliveries": {"account", "label", "environment", "category"},
     "members": set(),
+    "mappings": set(),
+    "customs": set(),
     "roles": set(),
     "permission_set": set(),
     "capabilities": set(),
@@ -94,6 +96,8 @@ REACHED = {
 SHARED = {
     "suborgs": {"account", "label", "environment", "category"},
     "members": {"account", "label", "environment", "category"},
+    "mappings": {"account", "label", "environment", "category"},
+    "customs": {"account", "label", "environment", "category"},
     "roles": {"account", "label", "environment", "category"},
     "idp": {"account", "label", "environment", "category"},
     "organizations": {"account", "label", "environment", "category"},
@@ -105,6 +109,7 @@ SHARED = {
     "tokens": {"category"},
 }
 NAMES_ACCOUNTS = {"tokens", "roles"}  # in the body, so that one out of reach does not exist there
+CHANGES_NOTHING = {("mappings", "apply")}  # though it is a POST
 HANDED_OUT = {("tokens", "create"), ("tokens", "create_integration")}  # a derived token is narrowed as its maker is
 
 
@@ -176,6 +181,21 @@ RULES = {
     "POST /v1/auth/second_factor": Rule("auth", "change_password", "session"),
     "POST /v1/auth/second_factor/confirm": Rule("auth", "change_password", "session"),
     "POST /v1/auth/second_factor/remove": Rule("auth", "change_password", "session"),
+    "GET /v1/mappings": Rule("mappings", "list", "list"),
+    "POST /v1/mappings": Rule("mappings", "create", "create"),
+    "POST /v1/mappings/apply": Rule("mappings", "apply", "whole"),
+    "GET /v1/mappings/{mapping_id}": Rule("mappings", "get", "object"),
+    "PUT /v1/mappings/{mapping_id}": Rule("mappings", "update", "object"),
+    "PATCH /v1/mappings/{mapping_id}": Rule("mappings", "patch", "object"),
+    "DELETE /v1/mappings/{mapping_id}": Rule("mappings", "delete", "object"),
+    "GET /v1/mappings/{mapping_id}/versions": Rule("mappings", "get", "object"),
+    "GET /v1/customs": Rule("customs", "list", "list"),
+    "POST /v1/customs": Rule("customs", "create", "create"),
+    "GET /v1/customs/schema": Rule("customs", "get", "whole"),
+    "GET /v1/customs/{custom_id}": Rule("customs", "get", "object"),
+    "PUT /v1/customs/{custom_id}": Rule("customs", "update", "object"),
+    "PATCH /v1/customs/{custom_id}": Rule("customs", "patch", "object"),
+    "DELETE /v1/customs/{custom_id}": Rule("customs", "delete", "object"),
     "GET /v1/suborgs": Rule("suborgs", "list", "list"),
     "POST /v1/suborgs": Rule("suborgs", "create", "create"),
     "GET /v1/suborgs/{organization_id}": Rule("suborgs", "get", "object"),
@@ -287,6 +307,8 @@ EXCEPTIONS = {
     ("narrowed to an environment", OWN_ACCOUNT, INSIDE): FORBIDDEN,
     # A new account never is the one account that the token is good for.
     ("narrowed to an account", "POST /v1/accounts", INSIDE): FORBIDDEN,
+    # The body names a mapping of the organization above.
+    ("sub-organization", "POST /v1/mappings/apply", INSIDE): INVALID,
     # The account is in reach, only the integration point in the body is not.
     ("narrowed to a category", "POST /v1/integrations/{account_id}", OUTSIDE): INVALID,
     ("narrowed to a category", "POST /v1/integrations/{account_id}/verify", OUTSIDE): INVALID,
@@ -326,7 +348,7 @@ def is_granted(principal: str, rule: Rule) -> bool:
         return False
     if not {"*", rule.verb} & granted:
         return False
-    if rule.verb in READ or (rule.resource, rule.verb) in HANDED_OUT:
+    if rule.verb in READ or (rule.resource, rule.verb) in HANDED_OUT | CHANGES_NOTHING:
         return True
     return NARROWED.get(principal) not in SHARED.get(rule.resource, set())
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.reach import Reach, ReachError
 from core.outbound import OutboundRefusedError
-from core.outbound.connection import Deadline
+from core.outbound.deadline import Deadline
 from core.outbound.destination import parse_url
 
 

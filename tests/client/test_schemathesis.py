@@ -22,6 +22,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import StopReason, events, from_schema
 
+from tests.catalog.definitions import DEFINITION, text_of
 from tests.client.published import Published
 from tests.client.test_published_sso import PARTS
 from tests.identity.sso.keys import new_certificate
@@ -30,7 +31,10 @@ from tests.server import ROOT, Server, serving
 SECONDS = 50
 # Their bodies repeat what is stored or follow a provider's own schema: no generator hits that by what it is told here.
 # Nor does it sign anybody in.
-KNOWING = r"PUT |POST /v1/integrations/|GET /v1/auth/(sso/.+/start|oidc/callback)|POST /v1/auth/(exchange|saml/acs)"
+KNOWING = (
+    r"PUT |POST /v1/(integrations/|mappings/apply|customs)|GET /v1/auth/(sso/.+/start|oidc/callback)"
+    r"|POST /v1/auth/(exchange|saml/acs)"
+)
 REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422]  # a body may be wrong and too large
 UNSAYABLE = (
     r"does not exist$",  # names an object of the organization, a provider or a mapping
@@ -48,7 +52,7 @@ UNSAYABLE = (
     r"^Leave out the character U\+0000|^Send an integer between",  # wherever they are; the introduction says so
     r"can be filtered by|is no operator of|^the value of '",  # a date such as 2026-02-30
     r"must be from \d+[hms] to \d+[hms]$|must be a duration such as",  # how long a duration is; `0h` is none
-    r"/webhook_url: must be an http or https address$",  # what a host's name may be
+    r"/(webhook_url|picture): must be an http or https address$",  # what a host's name may be
     r"/backfill_from_time: must be a time",  # a time, `7d` or `max`: the schema says so in words
     r"^`If-(None-)?Match` must be",  # sayable and said, but what is sent as valid does not heed a header's pattern
     r"is there twice$",  # an address among the webhooks of one integration
@@ -56,6 +60,7 @@ UNSAYABLE = (
     r"must be the e-mail address of a person",  # unless the type is `service`
     r"must be (an https address|a domain|a PEM certificate)|must not have a query$",  # of an identity provider
     r"^`return_to` must be one of|no sign-in under way|^the code is not good|^the configuration is not of SAML",
+    r"^/data: ",  # the documents of mappings and custom providers have grammars of their own
     r"/provider_config",  # its own schema is the catalog's
 )
 
@@ -89,6 +94,8 @@ def seeds(server: Server) -> Seeds:
         environments: dict[str, list[str]] = {"test": ["*"]}
         point = client.integration_points.create(name=name, connector="ticketing", environments=environments).result
         values["integration_point_id"] = point.id
+        values["mapping_id"] = client.mappings.create(name=name, data="title: summary").result.mapping.id
+        values["custom_id"] = client.customs.create(name=name, data=text_of(DEFINITION)).result.custom.id
         values["organization_id"] = client.sub_orgs.create(name=name).result.organization.id
         values["role_id"] = client.roles.create(name=name, permission_set="viewer").result.id
         values["member_id"] = client.members.create(

@@ -13,6 +13,8 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from tests.api import Api
 
 _number = itertools.count(1)
@@ -166,6 +168,27 @@ def parent_credential(api: Api, at: Place = HERE) -> str:
     return parent(api, f"/v1/credentials/{parent_account(api, at)}", body)
 
 
+def parent_mapping(api: Api, at: Place = HERE) -> str:
+    return parent(api, "/v1/mappings", {"name": "parent", "data": "key: id"}, "mapping")
+
+
+def mapping(api: Api, at: Place) -> Example:
+    body = {"name": new_name("mapping"), "fullname": "Example", "data": "severity: $uppercase(priority)\n"}
+    bodies = {"apply": {"mappings": [parent_mapping(api)], "data": {"id": 1}}}
+    return Example(body, result="mapping", bodies=bodies)
+
+
+def custom(api: Api, at: Place) -> Example:
+    definition = {
+        "name": "Help desk",
+        "base_url": "https://helpdesk.example/api",
+        "auth": {"token": {"scheme": "bearer"}},
+        "operations": {"list_tickets": {"path": "/tickets"}},
+    }
+    body = {"name": new_name("custom"), "fullname": "Example", "data": orjson.dumps(definition).decode()}
+    return Example(body, result="custom")
+
+
 def point_body(name: str, at: Place) -> dict[str, Any]:
     return {"name": name, "connector": at.connector, "environments": {"test": ["*"], "prod": ["*"]}}
 
@@ -242,8 +265,10 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "BridgeViewSet": bridge,
     "CredentialLookupViewSet": credential_by_id,
     "CredentialViewSet": credential,
+    "CustomViewSet": custom,
     "IntegrationPointViewSet": integration_point,
     "IntegrationViewSet": integration,
+    "MappingViewSet": mapping,
     "MemberViewSet": member,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,

@@ -24,6 +24,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 BEYOND = {"auth_enrol_second_factor", "auth_confirm_second_factor", "auth_remove_second_factor",
           "members_reset_second_factor", "auth_start_sso", "auth_finish_oidc", "auth_finish_saml",
           "auth_exchange_code", "auth_saml_metadata", "auth_saml_metadata_of",
+          "mappings_list_versions", "customs_get_schema",
           # what became of what a webhook was sent
           "organization_webhooks_enable", "organization_webhooks_disable", "organization_webhooks_test",
           "organization_webhooks_recover", "organization_webhooks_list_deliveries",

@@ -1,0 +1,1 @@
+"""Mappings: documents of JSONata expressions that turn one object into another, kept in versions."""

@@ -1,0 +1,112 @@
+"""Reading, keeping, finding and applying mappings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from catalog.mappings.evaluation import POOL, MappingFailedError
+from catalog.mappings.models import Mapping, MappingVersion
+from core.columns import is_id
+from core.documents import DocumentError, read_yaml
+from core.errors import InvalidError, MalformedBodyError, Parameter
+from core.parsing import check_json
+
+_LONGEST_NUMBER = 9  # digits of a version
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Located:
+    """What a reference names: a mapping and one of its versions."""
+
+    mapping_id: str
+    version: int
+
+
+def read_template(*, text: str) -> tuple[Any, list[str]]:
+    """The value of a mapping's document, and what is wrong with its expressions. No expression is evaluated."""
+    template = read_yaml(text)
+    if not isinstance(template, dict | str):
+        raise DocumentError("the document must be an object whose texts are expressions, or one expression")
+    answer = POOL.ask({"check": template})
+    if "failure" in answer:
+        return template, [_worded(answer.get("place", ""), answer["failure"])]
+    return template, [f"{place or 'the expression'}: {message}" for place, message in answer["errors"]]
+
+
+def keep_version(*, mapping: Mapping, template: Any) -> None:
+    """Keeps a mapping that was just saved as a version of its own."""
+    MappingVersion.in_scope(
+        mapping=mapping, version=mapping.version, data=mapping.data, template=template, created_at=mapping.updated_at
+    ).save(force_insert=True)
+
+
+def locate(*, references: Iterable[str]) -> dict[str, Located]:
+    """Where references lead that name something: `name`, `id`, and either with `:version` behind it."""
+    split = {each: _split(each) for each in references}
+    ids = {identifier for identifier, _ in split.values() if is_id(identifier)}
+    names = {identifier for identifier, _ in split.values()} - ids
+    rows = [
+        *(Mapping.objects.filter(id__in=ids).values_list("id", "name", "version") if ids else ()),
+        *(Mapping.objects.filter(name__in=names).values_list("id", "name", "version") if names else ()),
+    ]
+    newest = {key: (row[0], row[2]) for row in rows for key in row[:2]}
+    found = {}
+    for each, (identifier, version) in split.items():
+        if identifier in newest:
+            mapping_id, latest = newest[identifier]
+            if version is None or 1 <= version <= latest:  # versions have no gaps
+                found[each] = Located(mapping_id, version or latest)
+    return found
+
+
+def _split(reference: str) -> tuple[str, int | None]:
+    """A reference as identifier and version; -1 for what is no version."""
+    identifier, colon, version = reference.lower().partition(":")  # names are compared without case
+    if not colon:
+        return identifier, None
+    is_number = version.isascii() and version.isdigit() and len(version) <= _LONGEST_NUMBER
+    return identifier, int(version) if is_number else -1
+
+
+def find_version(*, located: Located) -> MappingVersion:
+    version: MappingVersion = MappingVersion.objects.get(mapping_id=located.mapping_id, version=located.version)
+    return version
+
+
+def apply_mappings(*, references: Sequence[str], data: dict[str, Any], at: str = "/mappings") -> dict[str, Any]:
+    """The output of a chain: each mapping's output is the input of the next.
+
+    `at` is where in the body the references stand. Nothing of the database is held while the expressions are evaluated.
+    """
+    located = locate(references=references)
+    for i, each in enumerate(references):
+        if each not in located:
+            raise InvalidError(f"{at}/{i}: does not exist", at=Parameter("body", f"{at}/{i}", each[:200]))
+    versions = MappingVersion.objects.filter(mapping_id__in={each.mapping_id for each in located.values()})
+    versions = versions.filter(version__in={each.version for each in located.values()})
+    templates = {Located(v.mapping_id, v.version): v.template for v in versions}
+    documents = [templates[located[each]] for each in references]
+    return _evaluated(documents, references, data, at)
+
+
+def _evaluated(documents: list[Any], references: Sequence[str], data: dict[str, Any], at: str) -> dict[str, Any]:
+    answer = POOL.ask({"documents": documents, "data": data})
+    if "failure" not in answer:
+        try:
+            check_json(answer["value"])
+        except MalformedBodyError as error:
+            raise MappingFailedError(f"the output: {error.message}", at=Parameter("body", at)) from None
+        output: dict[str, Any] = answer["value"]
+        return output
+    number, _, place = answer.get("place", "").partition("/")
+    step = int(number) if number.isdigit() else 0
+    message = _worded(f"/{place}" if place else "", answer["failure"])
+    raise MappingFailedError(
+        f"{references[step]}: {message}", at=Parameter("body", f"{at}/{step}", references[step][:200])
+    )
+
+
+def _worded(place: str, failure: str) -> str:
+    return f"{place or 'the document'}: {failure}"
