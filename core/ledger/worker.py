@@ -166,11 +166,12 @@ class WorkerLoop:
 
     def __init__(self, threads: int) -> None:
         self.heart, self.threads, self.stopping = Heart(), threads, threading.Event()
-        self.freed = threading.Event()  # set when a thread has nothing in hand any more
+        self.is_freed = threading.Event()  # a thread is done, so another look may be worth it
 
     def stop(self) -> None:
         """No more claims; what is in hand is finished."""
         self.stopping.set()
+        self.is_freed.set()
 
     def run(self) -> None:
         """Works until told to stop."""
@@ -178,8 +179,8 @@ class WorkerLoop:
         threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
-            self.freed.wait(self._look(pool))
-            self.freed.clear()
+            self.is_freed.wait(self._look(pool))
+            self.is_freed.clear()
         until = time.monotonic() + PATIENCE
         while self.heart.in_hand() and time.monotonic() < until:
             time.sleep(0.05)
@@ -216,5 +217,5 @@ class WorkerLoop:
     def _perform(self, claimed: Claim) -> None:
         with self.heart.holding(claimed):
             perform(claimed)
-        self.freed.set()
+        self.is_freed.set()
         close_old_connections()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import httpx2
+from typing import TYPE_CHECKING, Any
 
 from core.errors import MalformedBodyError, ProblemError, ProviderFailedError, ProviderTimeoutError
+from core.late import LateModule
 from core.outbound import OutboundAnswer
 from core.outbound.relay import FAILED, HEAD_BYTES, REFUSED, TIMEOUT, FrameError, unpack
 from core.parsing import StrictJSONParser, read_json
+
+if TYPE_CHECKING:
+    import httpx2
+else:
+    httpx2 = LateModule("httpx2")
 
 ANSWER_BYTES = 1024 * 1024
 LONGEST_MESSAGE = 500
