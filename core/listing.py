@@ -40,6 +40,7 @@ class Cursor:
 
     paths: tuple[str, ...]
     ties: bool = False
+    descending: bool = False  # what comes first unless another order is asked for
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -48,7 +49,7 @@ class Cursor:
 
     def complete(self, order: Sequence[Order]) -> tuple[Order, ...]:
         """An order that leaves no ties: what is asked for, then the list's own in the same direction."""
-        full = list(order) or [(self.paths[0], False)]
+        full = list(order) or [(self.paths[0], self.descending)]
         asked = {path for path, _ in full}
         return (*full, *((path, full[-1][1]) for path in self.columns if path not in asked))
 
@@ -121,15 +122,18 @@ def _literal(queryset: QuerySet[Any, Any], path: str, value: Any) -> Any:
 
 
 def read_list_request(
-    query: QueryDict, *, orders: Mapping[str, str], expands: Sequence[str], totals: bool
+    query: QueryDict, *, orders: Mapping[str, str], expands: Sequence[str], totals: bool, descending: bool = False
 ) -> ListRequest:
-    """Reads a list's query. Whatever is not part of the protocol is refused by name."""
+    """Reads a list's query. Whatever is not part of the protocol is refused by name.
+
+    `descending` is the direction of a field that comes without one.
+    """
     allowed = ["limit", "start_after", "order", "filter"] + ["expand"] * bool(expands) + ["total"] * totals
     refuse_unknown(query, allowed)
     return ListRequest(
         limit=_read_limit(_single(query, "limit")),
         start_after=_single(query, "start_after") or None,
-        order=_read_order(query.getlist("order"), orders),
+        order=_read_order(query.getlist("order"), orders, "[desc]" if descending else "[asc]"),
         filters=tuple(query.getlist("filter")),
         expand=read_choices(query, "expand", expands),
         total=read_boolean(query, "total"),
@@ -190,7 +194,7 @@ def read_boolean(query: QueryDict, name: str) -> bool:
     return text == "true"
 
 
-def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order, ...]:
+def _read_order(texts: Sequence[str], orders: Mapping[str, str], usual: str) -> tuple[Order, ...]:
     """`field`, `field[asc]` or `field[desc]`, any number of times, as paths and directions."""
     if len(texts) > MOST_ORDERS:
         raise InvalidError(f"`order` is given more than {MOST_ORDERS} times", at=Parameter("query", "order"))
@@ -203,7 +207,7 @@ def _read_order(texts: Sequence[str], orders: Mapping[str, str]) -> tuple[Order,
                 at=Parameter("query", "order", text[:200]),
             )
         if all(orders[field] != path for path, _ in order):
-            order.append((orders[field], direction == "desc]"))
+            order.append((orders[field], (bracket + direction or usual) == "[desc]"))
     return tuple(order)
 
 

@@ -65,7 +65,10 @@ class ReadViewSet(ScopedViewSet):
 
     def list(self, request: Request, **kwargs: str) -> HttpResponse:
         query = request.query_params
-        asked = read_list_request(query, orders=self.orders, expands=list(self.expands), totals=self.totals)
+        descending = self.cursor is not None and self.cursor.descending
+        asked = read_list_request(
+            query, orders=self.orders, expands=list(self.expands), totals=self.totals, descending=descending
+        )
         fixed = self.fixed()
         shown, following = self.page(asked, fixed)
         headers = {"Link": link_next(self.request.path, query, following)} if following else {}

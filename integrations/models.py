@@ -15,6 +15,7 @@ from core.tenancy import TenantModel
 from credentials.models import Credential
 from integrations.billing.models import Usage, UsageBelow
 from integrations.bridges.models import Bridge, BridgeAgent, BridgeLabel, BridgeRequest
+from integrations.operations.models import Execution, Operation, SinkRecord
 from integrations.points.models import IntegrationPoint
 from integrations.status.models import Status, StatusEvent, StatusHour
 
@@ -23,10 +24,13 @@ __all__ = [
     "BridgeAgent",
     "BridgeLabel",
     "BridgeRequest",
+    "Execution",
     "Integration",
     "IntegrationCredential",
     "IntegrationPoint",
     "MappingUse",
+    "Operation",
+    "SinkRecord",
     "Status",
     "StatusEvent",
     "StatusHour",

@@ -43,7 +43,12 @@ class PeriodicFrequencySerializer(StrictSerializer):
     """At a fixed interval."""
 
     type = EnumField(["periodic"], help_text="`periodic`")
-    value = DurationField(least=SHORTEST, most="8760h", help_text="The interval, such as `4h`; at least 5 minutes.")
+    value = DurationField(
+        least=SHORTEST,
+        most="8760h",
+        days=True,
+        help_text="The interval, such as `30m`, `4h` or `1d`; at least 5 minutes.",
+    )
 
 
 class OperationIncrementalPullConfigSerializer(StrictSerializer):
@@ -75,15 +80,19 @@ class OperationScheduleSerializer(StrictSerializer):
         stored = getattr(self.root.instance, "scheduled_operations", None) or []
         if text == "max" or any(text == schedule.get("backfill_from_time") for schedule in stored):
             return text  # what was in range when it was set stays
-        ago = _AGO.match(text)
-        if ago:
-            unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]
-            start = dt.datetime.now(dt.UTC) - dt.timedelta(**{unit: int(ago[1])})
-        else:
-            start = InstantField().to_internal_value(text)
+        start = time_ago(text, dt.datetime.now(dt.UTC)) or InstantField().to_internal_value(text)
         if start < dt.datetime.now(dt.UTC) - YEAR:
             raise ValidationError("must lie at most a year back")
         return text
+
+
+def time_ago(text: str, now: dt.datetime) -> dt.datetime | None:
+    """The time that `7d`, `24h` or `30m` name; None for another text."""
+    ago = _AGO.match(text)
+    if ago is None:
+        return None
+    unit = {"d": "days", "h": "hours", "m": "minutes"}[ago[2]]
+    return now - dt.timedelta(**{unit: int(ago[1])})
 
 
 def refuse_foreign_operations(schedules: list[dict[str, Any]], connector: str) -> None:

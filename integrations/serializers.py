@@ -30,6 +30,7 @@ from integrations.bridges.models import Bridge
 from integrations.drafts import Draft, draft_integration
 from integrations.mappings import AdditionalMappingSerializer, MappingChainSerializer, note_mappings
 from integrations.models import Integration
+from integrations.operations.services import follow_schedules
 from integrations.points.models import IntegrationPoint
 from integrations.points.serializers import IntegrationPointSerializer
 from integrations.schedules import OperationScheduleSerializer, refuse_foreign_operations
@@ -188,6 +189,7 @@ class IntegrationSerializer(ResourceSerializer):
         validated_data["scheduled_operations"] = instance.scheduled_operations
         integration: Integration = super().update(instance, validated_data)
         note_mappings(chains=integration.mappings, integration=integration)
+        follow_schedules(integration=integration)
         return integration
 
 

@@ -22,6 +22,7 @@ from integrations.configs import mask_config, mask_webhooks, replace_at
 from integrations.drafts import Draft, verify_draft
 from integrations.mappings import additional_for, chains_for, note_mappings
 from integrations.models import Integration, IntegrationCredential
+from integrations.operations.services import follow_schedules, follow_sinks, forget_operations
 from integrations.schedules import raise_frequencies
 from integrations.status.services import Kind, counted_call, create_status, delete_status
 
@@ -70,6 +71,9 @@ def create_integration(*, draft: Draft, attrs: dict[str, Any]) -> Outcome:
     link_credentials(integration=integration, draft=draft, created=created)
     if integration.mappings:
         note_mappings(chains=integration.mappings, integration=integration)
+    if integration.scheduled_operations:
+        follow_schedules(integration=integration)
+    follow_sinks(integration=integration)
     return Outcome(integration, draft, created, keys, notes, token=issued)
 
 
@@ -163,5 +167,7 @@ def delete_integration(*, integration: Integration) -> None:
     owner_id = integration.id
     delete_status(integration=integration)
     delete_tokens_of(owner_id=owner_id)
+    forget_operations(integration=integration)
     integration.delete()
     delete_owned(owner_type=OwnerType.INTEGRATION, owner_id=owner_id)
+    follow_sinks(integration=integration)

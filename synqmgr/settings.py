@@ -61,6 +61,7 @@ RETENTION = read_retention(
         "sign_ins": ("identity.sso.attempts.prune_sign_ins", 1),
         "audit": ("events.audit.retention.prune_audit", 0),
         "deliveries": ("events.deliveries.services.prune_deliveries", 30),
+        "executions": ("integrations.operations.services.prune_executions", 28),
         "status_events": ("integrations.status.services.prune_events", 30),
         "status_hours": ("integrations.status.services.prune_hours", 400),
         "usage": ("integrations.billing.services.prune_usage", 0),
@@ -116,6 +117,7 @@ FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, se
 # What does each kind of run in the ledger.
 RUN_KINDS = {
     "delivery": "events.deliveries.sending.deliver",
+    "operation": "integrations.operations.runner.WORK",
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services.record"

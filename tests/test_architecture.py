@@ -25,6 +25,7 @@ UNSCOPED = {
     "core/ledger/backlog.py": "a worker serves every organization",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
+    "integrations/operations/services.py": "history ends by its age, whosever it is",
     "organizations/services.py": "the operator names any organization",
     "events/deliveries/services.py": "deliveries end by their age, whosever they are",
     "events/audit/chains.py": "the operator looks after every organization's log",

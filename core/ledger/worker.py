@@ -109,7 +109,7 @@ def perform(claimed: Claim, clock: Clock = database_now) -> str:
     reach("run-claimed")
     try:
         if claimed.lapses >= MOST_LAPSES:
-            outcome = Outcome("failed", error=f"{claimed.lapses} workers stopped while they worked on it")
+            outcome = _given_up(claimed, f"{claimed.lapses} workers stopped while they worked on it")
         else:
             with scoped(Scope(claimed.organization_id)):
                 outcome = kinds()[claimed.kind](claimed)
@@ -123,11 +123,20 @@ def perform(claimed: Claim, clock: Clock = database_now) -> str:
     return ended
 
 
+def _given_up(claimed: Claim, error: str) -> Outcome:
+    """The end of a run that nobody could do. A kind with a `give_up` says what is recorded of it."""
+    give_up: Callable[[Claim, str], Outcome] | None = getattr(kinds()[claimed.kind], "give_up", None)
+    if give_up is None:
+        return Outcome("failed", error=error)
+    with scoped(Scope(claimed.organization_id)):
+        return give_up(claimed, error)
+
+
 def _broken(claimed: Claim, now: dt.datetime) -> Outcome:
     """After an error that the kind did not foresee."""
     error = "the work broke off; the service's log has the reason"
     if claimed.attempt >= MOST_LAPSES:
-        return Outcome("failed", error=error)
+        return _given_up(claimed, error)
     return Outcome("again", at=now + dt.timedelta(seconds=10 * 4 ** (claimed.attempt - 1)), error=error)
 
 

@@ -15,6 +15,7 @@ from core.idempotency.services import KEY_PATTERN
 ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAME = NAME_PATTERN
 DURATION = "(?=[0-9])(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,8}s)?"
+DURATION_OR_DAYS = DURATION.replace("(?=[0-9])", "(?=[0-9])(?:[0-9]{1,3}d)?")
 POINTER = "(?:/(?:[^/~]|~[01])*)*"
 _DATE = (
     "(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"

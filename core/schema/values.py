@@ -27,7 +27,8 @@ def exact_schema(field: Any) -> Schema | None:  # noqa: PLR0911 - one line a kin
         case NameField():
             return {**text, "pattern": patterns.whole(patterns.NAME)}
         case DurationField():
-            return {**text, "format": "go-duration", "pattern": patterns.whole(patterns.DURATION)}
+            pattern = patterns.whole(patterns.DURATION_OR_DAYS if field.days else patterns.DURATION)
+            return {**text, "format": "go-duration", "pattern": pattern}
         case StringField():
             return text
         case InstantField():

@@ -27,6 +27,7 @@ OUTCOMES = {
 }
 NO_FACE_OF_ITS_OWN = {  # acts on objects of another resource
     "DeliveryViewSet": "OrganizationWebhookViewSet",
+    "ExecutionViewSet": "OperationViewSet",
     "IntegrationTokenViewSet": "IntegrationViewSet",
     "OneBillingViewSet": "SubOrganizationViewSet",
     "OneStatusViewSet": "IntegrationViewSet",
@@ -185,7 +186,8 @@ def outcome(answer: Any, operation: Operation, subject: Subject) -> str:
         return OUTCOMES.get(answer.status_code, f"{answer.status_code} {answer.content.decode()}")
     if policy.RULES[str(operation)].kind != "list":
         return policy.DONE
-    listed = [row.get("id", row.get("integration_id")) for row in answer.json()["result"]]
+    names = ("id", "integration_id") if operation.viewset.__name__ != "ExecutionViewSet" else ("operation_id",)
+    listed = [next(row[name] for name in names if name in row) for row in answer.json()["result"]]
     return policy.SHOWN if subject.id in listed else policy.HIDDEN
 
 

@@ -14,7 +14,10 @@ INSIDE, OUTSIDE, FOREIGN, MISSING = "inside", "outside", "foreign", "missing"
 OBJECTS = (INSIDE, OUTSIDE, FOREIGN, MISSING)
 
 EVERY = {"*"}
-READ = {"list", "list_account", "list_events", "get", "lookup", "timeseries", "integration_timeseries", "status"}
+READ = {
+    "list", "list_account", "list_events", "list_history", "get", "lookup", "timeseries", "integration_timeseries",
+    "status",
+}  # fmt: skip
 CATALOG = {"capabilities": READ, "meta": READ}
 
 GRANTS: dict[str, dict[str, set[str]]] = {
@@ -79,6 +82,7 @@ REACHED = {
     "status": {"account", "label", "environment", "category"},
     "billing": set(),
     "integration_points": {"category"},
+    "operations": {"account", "label", "environment", "category"},
     "tokens": {"account", "label", "environment"},
     "idp": set(),
     "organizations": set(),
@@ -239,6 +243,8 @@ RULES = {
     "PUT /v1/integration-points/{integration_point_id}": Rule("integration_points", "update", "object"),
     "PATCH /v1/integration-points/{integration_point_id}": Rule("integration_points", "patch", "object"),
     "DELETE /v1/integration-points/{integration_point_id}": Rule("integration_points", "delete", "object"),
+    "GET /v1/jobs": Rule("operations", "list", "list"),
+    "GET /v1/jobs/history": Rule("operations", "list_history", "list"),
     "GET /v1/integrations": Rule("integrations", "list", "list"),
     "GET /v1/integrations/{account_id}": Rule("integrations", "list_account", "list"),
     "POST /v1/integrations/{account_id}": Rule("integrations", "create", "below"),

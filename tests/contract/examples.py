@@ -14,7 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
+from django.utils import timezone
 
+from core.columns import new_id
+from core.reading import reader_of
+from core.tenancy import scoped
+from integrations.operations.models import Execution, Operation, OperationStatus, OperationTriggerType
+from integrations.operations.serializers import OperationSerializer
 from tests.api import Api
 
 _number = itertools.count(1)
@@ -234,6 +240,32 @@ def bridge(api: Api, at: Place) -> Example:
     return Example(body, {"account_id": parent_account(api, at)}, "bridge", statements=8)
 
 
+def operation(api: Api, at: Place) -> Example:
+    """An operation that has run once. What runs is up to the connector, so it is written as the service writes it."""
+    made = integration_of_all(api, at).shown or {}
+    schedule = {"operation": "assets_query_devices", "enabled": False, "frequency": {"type": "periodic", "value": "4h"}}
+    shared = {"account_id": made["account_id"], "category": made["category"], "operation": schedule["operation"]}
+    now = timezone.now()
+    with scoped(api.scope):
+        row = Operation.in_scope(
+            integration_id=made["id"], schedule=schedule, status=OperationStatus.DISABLED, **shared
+        )
+        row.save(force_insert=True)
+        execution = Execution.in_scope(
+            id=new_id(),
+            operation_id=row.id,
+            integration_id=made["id"],
+            trigger_type=OperationTriggerType.SCHEDULED,
+            trigger_source=made["id"],
+            status=OperationStatus.COMPLETE,
+            started_at=now,
+            completed_at=now,
+            **shared,
+        )
+        execution.save(force_insert=True)
+    return Example(shown=reader_of(OperationSerializer).plan.document(row))
+
+
 def sso(api: Api, at: Place) -> Example:
     config = {
         "type": "oidc",
@@ -270,6 +302,7 @@ EXAMPLES: dict[str, Callable[[Api, Place], Example]] = {
     "IntegrationViewSet": integration,
     "MappingViewSet": mapping,
     "MemberViewSet": member,
+    "OperationViewSet": operation,
     "OrganizationIntegrationViewSet": integration_of_all,
     "OrganizationViewSet": organization,
     "OrganizationWebhookViewSet": organization_webhook,

@@ -203,8 +203,8 @@ def test_list__unknown_filter__names_the_allowed(face: Face, acme: Api) -> None:
             assert all(name in problem["message"] for name in filter_names(face.viewset.filterset_class))
     for malformed in ("", "name", "name=x", "name[eq", "[eq]x", "name[eq]" + "x" * 1024):
         assert_problem(acme.get(url, query={"filter": malformed}), 400, at="filter")
-    assert_problem(acme.get(url, query={"filter": ["name[ne]x"] * 11}), 400, at="filter")
-    assert acme.get(url, query={"filter": ["name[ne]x"] * 10}).status_code == 200
+    assert_problem(acme.get(url, query={"filter": ["created_at[gt]2000-01-01"] * 11}), 400, at="filter")
+    assert acme.get(url, query={"filter": ["created_at[gt]2000-01-01"] * 10}).status_code == 200
 
 
 @pytest.mark.parametrize("face, field", FILTERS, ids=str)

@@ -70,8 +70,14 @@ class Cluster:
         for pid in (postmaster, *(int(line) for line in listed.stdout.split())):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.3)
-        self.start()
+        until = time.monotonic() + 60
+        while True:  # it starts as soon as the last of its processes is gone
+            try:
+                return self.start()
+            except subprocess.CalledProcessError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.3)
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")

@@ -337,7 +337,7 @@ def schedule(**members: Any) -> dict[str, Any]:
 EDR = {"type": "edr_crowdstrike_mock", "dataset": "basic_v0"}
 
 
-@pytest.mark.parametrize("value", ["5m", "300s", "24h", "8760h", "1h30m"])
+@pytest.mark.parametrize("value", ["5m", "300s", "24h", "8760h", "1h30m", "1d", "365d"])
 def test_integration__schedule__is_kept(acme: Api, account: str, value: str) -> None:
     wanted = schedule(value=value, filters=["severity[eq]high"], backfill_from_time="7d")
     made = make_integration(acme, account, EDR, scheduled_operations=[wanted])
@@ -349,6 +349,8 @@ def test_integration__schedule__is_kept(acme: Api, account: str, value: str) -> 
     [
         (schedule(value="4m59s"), "frequency/value"),
         (schedule(value="8761h"), "frequency/value"),
+        (schedule(value="366d"), "frequency/value"),
+        (schedule(value="0d"), "frequency/value"),
         (schedule(value="daily"), "frequency/value"),
         (schedule(operation="siem_query_events"), "operation"),
         (schedule(operation="edr_delete_all"), "operation"),

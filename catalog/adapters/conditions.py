@@ -1,0 +1,72 @@
+"""Filters `field[op]value` applied to objects in memory, with the operators that lists have."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from core.columns import read_instant
+from core.filters import MOST_WILDCARDS, split_values
+
+OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
+_CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+){0,5})\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
+_NEGATED = {"ne": "eq", "neq": "eq", "not in": "in", "not like": "like"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter. An object without the field passes the negative operators only."""
+
+    field: str
+    op: str
+    value: str
+
+    def keeps(self, data: Mapping[str, Any]) -> bool:
+        found = value_at(data, self.field)
+        positive = _NEGATED.get(self.op, self.op)
+        each = found if isinstance(found, list) else [found]
+        holds = any(_holds(positive, one, self.value) for one in each if one is not None)
+        return holds != (self.op in _NEGATED)
+
+
+def read_condition(text: str) -> Condition | None:
+    """A filter, or None when the text is none."""
+    match = _CONDITION.match(text)
+    if match is None or match["op"] not in OPERATORS:
+        return None
+    is_costly = "like" in match["op"] and sum(map(match["value"].count, "%*")) > MOST_WILDCARDS
+    return None if is_costly else Condition(**match.groupdict())
+
+
+def value_at(data: Any, path: str) -> Any:
+    """What a dotted path leads to; None if nothing is there."""
+    for step in path.split("."):
+        data = data.get(step) if isinstance(data, Mapping) else None
+    return data
+
+
+def _holds(op: str, found: Any, value: str) -> bool:
+    if op == "in":
+        return any(_holds("eq", found, part) for part in split_values(value))
+    if op == "like":
+        pattern = ".*".join(map(re.escape, re.split(r"[%*]", value)))
+        return re.fullmatch(pattern, str(found), re.IGNORECASE | re.DOTALL) is not None
+    left, right = _comparable(found, value)
+    if op == "eq":
+        return bool(left == right)
+    return bool({"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[op])
+
+
+def _comparable(found: Any, value: str) -> tuple[Any, Any]:
+    """Both as numbers, as times, or else as text."""
+    if isinstance(found, bool):
+        return str(found).lower(), value
+    if isinstance(found, int | float):
+        try:
+            return found, float(value)
+        except ValueError:
+            return str(found), value
+    moments = read_instant(str(found)), read_instant(value)
+    return moments if None not in moments else (str(found), value)

@@ -1,0 +1,1 @@
+"""Scheduled operations: what integrations read by themselves, and the history of it."""
