@@ -27,6 +27,7 @@ UNSCOPED = {
     "core/names.py": "the name of an organization is unique among all",
     "integrations/operations/services.py": "history ends by its age, whosever it is",
     "organizations/services.py": "the operator names any organization",
+    "events/deliveries/services.py": "deliveries end by their age, whosever they are",
     "events/audit/chains.py": "the operator looks after every organization's log",
     "identity/sessions/services.py": "finds the organization of somebody who is only about to log on",
     "identity/sso/attempts.py": "finds the organization of who is about to sign on; sign-ins end by their age",

@@ -58,7 +58,7 @@ class Delivery(Timed):
             models.Index(fields=["organization", "webhook_id", "id"], name="delivery_by_id"),
             models.Index(fields=["organization", "webhook_id", "created_at", "id"], name="delivery_by_created_at"),
             models.Index(fields=["organization", "webhook_id", "state", "id"], name="delivery_by_state"),
-            models.Index(fields=["organization", "updated_at"], name="delivery_by_updated_at"),
+            models.Index(fields=["updated_at"], name="delivery_by_updated_at"),
         ]
 
     def __str__(self) -> str:

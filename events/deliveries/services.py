@@ -7,7 +7,6 @@ import datetime as dt
 from typing import Any
 
 import orjson
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -15,6 +14,8 @@ from core.columns import new_id
 from core.errors import ConflictError
 from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue, enqueue_all
+from core.retention import delete_in_batches
+from core.tenancy import unscoped
 from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 
 KIND = "delivery"  # of runs in the ledger
@@ -92,26 +93,23 @@ def cancel_pending(*, webhook_id: str) -> None:
 def delete_deliveries(*, webhook_id: str) -> None:
     """Deletes all deliveries of a webhook that is being deleted."""
     cancel_pending(webhook_id=webhook_id)
-    _delete(Delivery.objects.unnarrowed().filter(webhook_id=webhook_id))
+    deliveries = Delivery.objects.unnarrowed().filter(webhook_id=webhook_id)
+    DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=deliveries.values("id")).delete()
+    deliveries.delete()
 
 
 def prune_deliveries(*, before: dt.datetime) -> int:
-    """Deletes deliveries of the organization in scope that ended before a time.
+    """Deletes deliveries that ended before a time. Gives the number of rows, their attempts included.
 
     What waits for a run that a worker's death ended is settled as failed first, so that nothing waits forever.
     """
-    ended = Run.objects.filter(kind=KIND, state=RunState.FAILED)
-    live = Run.objects.filter(kind=KIND, state__in=(RunState.WAITING, RunState.RUNNING))
-    stuck = Delivery.objects.unnarrowed().filter(state=DeliveryState.PENDING, id__in=ended.values("subject_id"))
-    stuck.exclude(id__in=live.values("subject_id")).update(
-        state=DeliveryState.FAILED, next_attempt_at=None, updated_at=timezone.now()
-    )
-    old = Delivery.objects.unnarrowed().filter(updated_at__lt=before)
-    return _delete(old.exclude(state=DeliveryState.PENDING))
-
-
-def _delete(deliveries: QuerySet[Delivery, Delivery]) -> int:
-    with transaction.atomic():
-        DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=deliveries.values("id")).delete()
-        deleted, _ = deliveries.delete()
-    return deleted
+    with unscoped("deliveries end by their age, whosever they are"):
+        ended = Run.objects.filter(kind=KIND, state=RunState.FAILED)
+        live = Run.objects.filter(kind=KIND, state__in=(RunState.WAITING, RunState.RUNNING))
+        stuck = Delivery.objects.filter(state=DeliveryState.PENDING, id__in=ended.values("subject_id"))
+        stuck.exclude(id__in=live.values("subject_id")).update(
+            state=DeliveryState.FAILED, next_attempt_at=None, updated_at=timezone.now()
+        )
+        old = Delivery.objects.filter(updated_at__lt=before).exclude(state=DeliveryState.PENDING)
+        attempts = delete_in_batches(DeliveryAttempt.objects.filter(delivery_id__in=old.values("id")))
+        return attempts + delete_in_batches(old)

@@ -15,7 +15,8 @@ from core.filters import EnumFilter, IdFilter, InstantFilter
 from core.listing import Cursor, refuse_unknown
 from core.plan import plan_of
 from core.reading import find, missing, reader_of
-from core.views import ReadViewSet, enter_for_change
+from core.scoped_views import enter_for_change
+from core.views import ReadViewSet
 from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 from events.deliveries.serializers import (
     DeliveryAttemptSerializer,

@@ -14,8 +14,9 @@ from core.filters import EnumFilter, ResourceFilterSet, TextFilter
 from core.listing import refuse_unknown
 from core.plan import plan_of
 from core.reading import find
+from core.scoped_views import ScopedViewSet, enter_for_change
 from core.serializers import validated
-from core.views import ResourceViewSet, ScopedViewSet, enter_for_change
+from core.views import ResourceViewSet
 from events.deliveries.serializers import DeliverySerializer
 from events.deliveries.services import About, queue_delivery, recover
 from events.webhooks.models import DisabledReason, OrganizationWebhook, WebhookFilter

@@ -118,6 +118,21 @@ def enter_sign_on_secrets(caller: Caller) -> None:
     caller.send("GET", f"/v1/auth/oidc/callback?state={CANARY}&code={CANARY}")
 
 
+def enter_webhook_secrets(caller: Caller) -> None:
+    """Every place of a webhook's secret, and what is delivered meanwhile."""
+    hooks, body = "/v1/organization/webhooks", {"filters": ["all"], "url": "https://127.0.0.1:9"}
+    made = caller.send("POST", hooks, {**body, "secret": {"value": CANARY}})
+    for wrong in (CANARY, [CANARY], {"value": [CANARY]}, {"value": f"whsec_{CANARY}"}, {"value": CANARY * 200},
+                  {"value": CANARY, "expires": "2020-01-01T00:00:00Z"}, {"unknown": CANARY, "value": "x"}):  # fmt: skip
+        caller.send("POST", hooks, {**body, "secret": wrong})
+        caller.send("PUT", f"{hooks}/{made['id']}", {**made, "secret": wrong})
+    secret = f"/v1/credentials/{made['id']}/{made['credential_id']}"
+    operations = [{"op": "replace", "path": "/config/secret", "value": CANARY * 2}]
+    caller.send("PATCH", secret, operations, kind="json-patch+json")
+    caller.send("POST", f"{hooks}/{made['id']}/test")
+    caller.send("GET", f"{hooks}/{made['id']}/deliveries")
+
+
 @pytest.fixture(scope="module")
 def exercised(live_server_process: Server) -> Caller:
     """Every secret place, filled, read, changed, refused and deleted."""
@@ -167,6 +182,7 @@ def exercised(live_server_process: Server) -> Caller:
     caller.send("POST", integrations, {"name": "failing", "provider_config": failing})
     enter_passwords(caller)
     enter_sign_on_secrets(caller)
+    enter_webhook_secrets(caller)
     for listing in (
         "/v1/accounts",
         "/v1/integrations?expand=all",

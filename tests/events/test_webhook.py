@@ -288,11 +288,21 @@ def test_prune__deletes_what_ended__and_settles_what_nobody_does(acme: Api, rece
         clock.work()
     make_account(acme)
     now = dt.datetime.now(dt.UTC)
+    assert prune_deliveries(before=now - dt.timedelta(days=1)) == 0
+    assert prune_deliveries(before=now + dt.timedelta(days=1)) == 4  # two deliveries, an attempt of each
     with scoped(acme.scope):
-        assert prune_deliveries(before=now - dt.timedelta(days=1)) == 0
-        assert prune_deliveries(before=now + dt.timedelta(days=1)) == 2
         assert DeliveryAttempt.objects.count() == 0
         (delivery,) = Delivery.objects.all()
         Run.objects.filter(subject_id=delivery.id).update(state="failed", due_at=None, finished_at=now)
-        assert prune_deliveries(before=now) == 0
+    assert prune_deliveries(before=now) == 0
     assert [each["state"] for each in deliveries(acme, webhook)] == ["failed"]
+
+
+def test_organization__deleted__takes_its_webhooks_and_deliveries_along(acme: Api, receiver: Receiver) -> None:
+    result = ok(acme.post("/v1/suborgs", {"name": "below"}))
+    below = Api(result["organization"]["id"], result["token"]["access"]["secret"])
+    make_webhook(below, receiver.url)
+    make_account(below)
+    assert acme.delete(f"/v1/suborgs/{below.id}").status_code == 204
+    assert Clock().work() == 1  # finds nothing to do it for
+    assert receiver.requests == []
