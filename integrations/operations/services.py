@@ -16,7 +16,6 @@ from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue
 from core.tenancy import unscoped
 from integrations.models import Integration
-from integrations.operations.mapping import mapping_objection
 from integrations.operations.models import Execution, Operation, OperationStatus
 from integrations.operations.sinks import SINK, find_sink
 from integrations.schedules import FULL_SNAPSHOT, time_ago
@@ -92,11 +91,7 @@ def objection_to(schedule: dict[str, Any], integration: Integration, sink: tuple
         return f"{operation} is not what {provider.fullname} is read by here"
     field = (schedule.get("incremental_config") or {}).get("time_filter_field") or ""
     filters = schedule.get("filters") or []
-    return (
-        source.objection(operation=operation, filters=filters, time_field=field)
-        or mapping_objection(integration=integration, operation=operation)
-        or sink[1]
-    )
+    return source.objection(operation=operation, filters=filters, time_field=field) or sink[1]
 
 
 def _locked(**fixed: Any) -> Any:

@@ -78,20 +78,6 @@ def test_provider__without_an_adapter__is_recorded_as_disabled(acme: Api) -> Non
     assert "does not read from CrowdStrike" in job["errors"][0]["message"]
 
 
-def test_mappings__for_the_operation__disable_it(acme: Api) -> None:
-    account = make_account(acme)
-    make_integration(acme, account["id"], SINK)
-    mapped = {
-        "resource": "devices",
-        "actions": ["query"],
-        "source": "a",
-        "destination": "b",
-        "data_type": "string",
-    }
-    make_integration(acme, account["id"], MOCK, scheduled_operations=[schedule()], additional_mappings=[mapped])
-    assert "mappings" in jobs(acme)[0]["errors"][0]["message"]
-
-
 def test_sink__that_comes_and_goes__enables_and_disables(acme: Api) -> None:
     integration = make_scheduled(acme, sink=False)
     (job,) = jobs(acme)
