@@ -162,10 +162,11 @@ class ScopedViewSet(OpenViewSet):
         if self.sent is None:
             return None
         declared = getattr(self, "requests", {}).get(self.action)
-        if declared is None and self.action in BODY_MODES:
-            declared = in_mode(self.serializer_class, BODY_MODES[self.action])  # type: ignore[attr-defined]
+        own = getattr(self, "serializer_class", None)
+        if declared is None and own is not None and self.action in BODY_MODES:
+            declared = in_mode(own, BODY_MODES[self.action])
         if self.action == "partial_update":
-            return masked_patch(shape_of(declared), self.sent)
+            return masked_patch(shape_of(declared) if declared else None, self.sent)
         return masked(shape_of(declared) if declared else None, self.sent)
 
     def body(self) -> Any:

@@ -9,6 +9,7 @@ A viewset may declare, each by action:
   or for answers that are no JSON a mapping of media type to schema;
 - `redirects`: a tuple of actions that answer with 303;
 - `forms`: a tuple of actions whose body is an URL-encoded form;
+- `untagged`: a tuple of actions whose answer has no ETag, though it is one object;
 - `optional_bodies`: a tuple of actions whose body may be left out;
 - `examples`: a body that shows what to send, where the one made from the schema would not do;
 - `queries`: the query parameters as `{name: schema}`, for actions other than lists;
@@ -74,7 +75,7 @@ class Operation:
         if not isinstance(self.view, ReadViewSet):
             return False
         if self.shape == "get":
-            return not self.has_own_answer
+            return not self.has_own_answer and self.action not in getattr(self.view, "untagged", ())
         return self.shape in ("create", "update", "patch") and self.is_inherited
 
     @property

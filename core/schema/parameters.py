@@ -42,14 +42,6 @@ SHARED: dict[str, Schema] = {
         "schema": {"type": "string", "pattern": patterns.whole(patterns.TAGS)},
         "example": '"20260131120000000000"',
     },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "A key of your choice that makes sending the request again safe: for 24 hours the same key and "
-        "body get the answer of the first time, and nothing happens again.",
-        "schema": {"type": "string", "maxLength": 255, "pattern": patterns.whole(patterns.IDEMPOTENCY_KEY)},
-        "example": "order-4711",
-    },
 }
 HEADERS: dict[str, Schema] = {
     "X-Request-Id": {
@@ -116,8 +108,6 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:
         found.append(shared("IfMatch"))
-    if operation.heeds_key:
-        found.append(shared("IdempotencyKey"))
     return found
 
 

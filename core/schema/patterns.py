@@ -10,7 +10,6 @@ from django import forms
 
 from core.fields import NAME_PATTERN
 from core.filters import IdFilter, InstantFilter, IntegerFilter, WireFilter
-from core.idempotency.services import KEY_PATTERN
 
 ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAME = NAME_PATTERN
@@ -24,7 +23,6 @@ _DATE = (
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 INSTANT = f"{_DATE}(?:[Tt ]{_CLOCK}(?::[0-5][0-9](?:[.][0-9]{{1,6}})?)?(?:[Zz]|[+-]{_CLOCK})?)?"
 _TAG = '(?:W/)?"[!#-+\\--~]*"'
-IDEMPOTENCY_KEY = KEY_PATTERN
 TAGS = f"[*]|{_TAG}(?:, ?{_TAG})*"
 
 

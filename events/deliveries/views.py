@@ -43,6 +43,7 @@ class DeliveryFilterSet(django_filters.FilterSet):
 class DeliveryViewSet(ReadViewSet):
     """Deliveries of an organization webhook: what was sent, what the receiver answered, what is tried again."""
 
+    untagged = ("retrieve",)  # it changes by itself, and nobody else changes it
     resource = "webhooks"
     verbs = {"resend": "update"}
     group, noun = "organization_webhooks", "delivery"

@@ -22,7 +22,7 @@ from core.fields import (
 )
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.permissionsets.serializers import AdhocRoleSerializer, ResourcesSerializer
-from identity.permissionsets.sets import ANY, MCP_SETS, PROVISIONABLE, Permissions
+from identity.permissionsets.sets import MCP_SETS, PROVISIONABLE, Permissions
 from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from identity.tokens.secrets import masked
@@ -154,11 +154,7 @@ class CreateTokenRequestSerializer(StrictSerializer):
     allowed_networks = NetworksField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Tokens of the MCP surface are held to what `POST /v1/tokens/mcp` asks for, too."""
-        ids = attrs["resources"].get("accounts", {}).get("ids", ())
-        if attrs["permission_set"] == Permissions.MCP_INTEGRATIONS_USE_ONLY and (len(ids) != 1 or ANY in ids):
-            wrong = {"accounts": {"ids": [f"must name one account for {attrs['permission_set']!r}"]}}
-            raise ValidationError({"resources": wrong})
+        """Tokens of the MCP surface live as long as those of `POST /v1/tokens/mcp`."""
         ttl = attrs.get("token_ttl") or MCP_TTL
         if attrs["permission_set"] in MCP_SETS and duration_of(ttl) > duration_of(LONGEST_MCP):
             raise ValidationError({"token_ttl": [f"must be at most {LONGEST_MCP} for {attrs['permission_set']!r}"]})

@@ -54,7 +54,7 @@ class BillingViewSet(ReadViewSet):
     verbs = {"export": "list"}
     responses = {
         "list": "ListBillingResponse",
-        "export": {"application/gzip": {"type": "string", "format": "binary"}},
+        "export": {"application/octet-stream": {"type": "string", "format": "binary"}},
     }
     queries = {
         "export": {
@@ -83,7 +83,7 @@ class BillingViewSet(ReadViewSet):
         archive = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
         write_archive(months=months, to=archive)
         archive.seek(0)
-        return FileResponse(archive, content_type="application/gzip", as_attachment=True, filename=name)
+        return FileResponse(archive, content_type="application/octet-stream", as_attachment=True, filename=name)
 
     @staticmethod
     def months(request: Request) -> list[str]:

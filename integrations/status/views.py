@@ -58,6 +58,7 @@ class StatusEventFilterSet(django_filters.FilterSet):
 class StatusViewSet(ReadViewSet):
     """How integrations fare: counters, what failed, and how much by the hour."""
 
+    untagged = ("timeseries",)
     resource = "status"
     serializer_class = StatusSerializer
     filterset_class = StatusFilterSet
@@ -108,6 +109,7 @@ class StatusViewSet(ReadViewSet):
 class OneStatusViewSet(ReadViewSet):
     """The status of one integration."""
 
+    untagged = ("timeseries",)
     resource = "status"
     noun = "status"
     serializer_class = StatusSerializer

@@ -172,7 +172,7 @@ PLACES: dict[str, Place] = {
     "integration bridge label": Place(
         "/v1/integrations/{account}",
         lambda t: sink(bridge_selector={"type": "labels", "value": [t]}),
-        is_text(48),
+        is_label,
         "/integration/bridge_selector/value/0",
     ),
 }

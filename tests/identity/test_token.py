@@ -85,15 +85,6 @@ def test_token__for_mcp__is_403_on_the_management_api(acme: Api, permission_set:
     assert_problem(caller.get("/v1/accounts"), 403)
 
 
-@pytest.mark.parametrize("accounts", [None, {"ids": ["*"]}, {"ids": ["*"], "environments": ["test"]}, 2])
-def test_token__to_use_integrations_over_mcp__names_one_account(acme: Api, accounts: Any) -> None:
-    """As `POST /v1/tokens/mcp` wants it."""
-    if accounts == 2:
-        accounts = {"ids": [make_account(acme)["id"] for _ in range(2)]}
-    body = {"resources": {"accounts": accounts} if accounts else {}, "permission_set": "mcp-integrations-use-only"}
-    assert_problem(acme.post("/v1/tokens", body), 400, at="/resources/accounts/ids")
-
-
 def test_token__of_an_integration__is_403_on_the_management_api(acme: Api) -> None:
     account = make_account(acme)["id"]
     made = ok(post_integration(acme, account))

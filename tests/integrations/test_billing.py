@@ -59,7 +59,7 @@ def lines(report: dict[str, Any]) -> list[dict[str, str]]:
 
 def unpacked(answer: Any) -> dict[str, bytes]:
     assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "application/gzip"
+    assert answer.headers["Content-Type"] == "application/octet-stream"
     with tarfile.open(fileobj=io.BytesIO(b"".join(answer.streaming_content)), mode="r:gz") as tar:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
 
