@@ -49,11 +49,16 @@ def call_of(request: HttpRequest, body: Any = None) -> Call:
     """The request as the news tells it."""
     return Call(
         method=str(request.method),
-        path=request.path[:2048],
+        path=_storable(request.path[:2048]),
         address=client_address(request)[:64],
-        agent=request.META.get("HTTP_USER_AGENT", "")[:255],
+        agent=_storable(request.META.get("HTTP_USER_AGENT", "")[:255]),
         body=body,
     )
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL cannot store."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 @functools.cache

@@ -37,6 +37,8 @@ def masked(field: Any, value: Any) -> Any:
     if isinstance(value, list):
         child = getattr(field, "child", None)
         return [masked(child, inner) for inner in value]
+    if isinstance(field, JsonObjectField) or any(hasattr(field, name) for name in ("fields", "forms", "child")):
+        value = hidden(value)  # something else than the schema wants, such as an object written as text
     return value[:LONGEST] if isinstance(value, str) else value
 
 

@@ -15,7 +15,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
-from django.db import DatabaseError, IntegrityError, OperationalError
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError
 from django.db.models import Model, ProtectedError, RestrictedError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
@@ -99,6 +99,9 @@ def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911, PLR0912 - on
             return errors.InUseError("the object is used by others", related=_users(error))
         case IntegrityError() if "unique" in str(error).lower() or "foreign key" in str(error).lower():
             return errors.ConflictError("another request changed the same objects at the same time")
+        case DataError():
+            log.error("value_refused_by_database", error=str(error).partition("\n")[0])
+            return errors.InvalidError("a value of the request is none that can be stored or looked up")
         case OperationalError():
             log.error("database_unavailable", error=str(error))
             return errors.UnavailableError("the database did not answer in time", headers={"Retry-After": "1"})

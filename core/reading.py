@@ -231,7 +231,7 @@ def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None,
     queryset: Any = model._default_manager.filter(**(fixed or {}))
     identifier = identifier.lower()  # names are compared without case
     if lock:
-        queryset = queryset.select_for_update(of=("self",))
+        queryset = queryset.select_for_update(of=("self",), no_key=True)
     column = "id" if is_id(identifier) else "name"
     valid = len(identifier) <= _LONGEST_IDENTIFIER and "\x00" not in identifier
     found = list(queryset.filter(**{column: identifier})[:2]) if valid else []

@@ -53,7 +53,11 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
             continue
         account = "id" if resource_type == "account" else "account_id" if hasattr(model, "account_id") else None
         columns = ["id", account] if account else ["id"]
-        rows = model._default_manager.select_for_update(of=("self",)) if lock else model._default_manager.all()
+        rows = (
+            model._default_manager.select_for_update(of=("self",), no_key=True)
+            if lock
+            else model._default_manager.all()
+        )
         found = list(rows.filter(**{column: identifier}).values_list(*columns)[:2])
         if len(found) == 1:
             return Owner(resource_type, found[0][0], found[0][1] if account else None)

@@ -15,9 +15,12 @@ from rest_framework.request import Request
 from core import activity
 from core.errors import (
     ForbiddenError,
+    InternalError,
     MalformedBodyError,
     Parameter,
     ProblemError,
+    TooManyRequestsError,
+    UnavailableError,
 )
 from core.faults import reach
 from core.idempotency import services as idempotency
@@ -41,7 +44,8 @@ VERBS = {
 
 
 BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
-UNRECORDED = frozenset({429, 500, 503})  # the limiter's refusals are too many, and a failure refuses nothing
+# The limiter's refusals are too many; the others refuse nothing.
+UNRECORDED = frozenset({TooManyRequestsError.slug, InternalError.slug, UnavailableError.slug})
 
 
 def enter_for_change(model: type[TenantModel]) -> None:
@@ -101,7 +105,7 @@ class ScopedViewSet(OpenViewSet):
     def handle_exception(self, exc: Exception) -> Any:
         """A refused change is news as well."""
         problem = as_problem(exc)
-        if self.principal is not None and not self.has_recorded_refusal and problem.status not in UNRECORDED:
+        if self.principal is not None and not self.has_recorded_refusal and problem.slug not in UNRECORDED:
             try:
                 with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
                     self.record(problem)

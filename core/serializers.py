@@ -252,6 +252,8 @@ def invalid_body(error: ValidationError, serializer: Any) -> InvalidError:
 def _shown(serializer: Any, pointer: str) -> Any:
     """The value at a pointer, when it is short and no field on the way to it is `secret`."""
     field, value = serializer, serializer.initial_data
+    if not pointer:
+        return ABSENT  # all of it, secrets included
     for escaped in pointer.split("/")[1:]:
         step = escaped.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and step.isdigit() and int(step) < len(value):

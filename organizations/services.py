@@ -9,7 +9,7 @@ from organizations.models import Organization, OrganizationType
 
 def locked_organization() -> Organization:
     """The organization in scope, locked until the transaction ends: for rules that hold for all of its rows."""
-    organization: Organization = Organization.objects.unnarrowed().select_for_update().get()
+    organization: Organization = Organization.objects.unnarrowed().select_for_update(no_key=True).get()
     return organization
 
 

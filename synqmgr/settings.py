@@ -60,6 +60,7 @@ RETENTION = read_retention(
         "logon_attempts": ("identity.sessions.attempts.prune_attempts", 1),
         "sign_ins": ("identity.sso.attempts.prune_sign_ins", 1),
         "audit": ("events.audit.retention.prune_audit", 0),
+        "bridge_requests": ("integrations.bridges.agents.prune_requests", 1),
         "deliveries": ("events.deliveries.services.prune_deliveries", 30),
         "executions": ("integrations.operations.services.prune_executions", 28),
         "status_events": ("integrations.status.services.prune_events", 30),
@@ -116,7 +117,7 @@ RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work o
 FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
 # What does each kind of run in the ledger.
 RUN_KINDS = {
-    "delivery": "events.deliveries.sending.deliver",
+    "delivery": "events.deliveries.sending.WORK",
     "operation": "integrations.operations.runner.WORK",
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves

@@ -19,6 +19,7 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
+    "integrations/bridges/agents.py": "what nobody waits for any more, whosever it is",
     "integrations/billing/services.py": "usage ends by its age, whosever it is",
     "integrations/status/services.py": "events and hours end by their age, whosever they are",
     "core/idempotency/services.py": "keys end by their age, whosever they are",

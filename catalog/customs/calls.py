@@ -66,9 +66,8 @@ def call_operation(
     if declared is None:
         known = ", ".join(sorted(connection.definition["operations"]))
         raise NotFoundError(f"there is no operation {operation[:64]!r}; the definition has {known[:512]}")
-    call = _Call(connection, operation, declared, dict(arguments or {}))
     try:
-        return call.page(cursor)
+        return _Call(connection, operation, declared, dict(arguments or {})).page(cursor)
     except UnfillableError as error:
         raise InvalidError(f"the operation {operation!r} cannot be called: {error}") from error
 

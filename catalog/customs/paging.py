@@ -14,7 +14,8 @@ Paging = Mapping[str, Any]  # the `pagination` of an operation
 LONGEST = 2048  # of a cursor
 COUNTED = ("page", "offset")
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # RFC 8288: a target, and its parameters up to the next target
-_NEXT = re.compile(r";\s*rel\s*=\s*(?:\"(?:[^\"]*\s)?next(?:\s[^\"]*)?\"|next(?=[\s;,]|\Z))", re.IGNORECASE)
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,\"]+))", re.IGNORECASE)
+LONGEST_HEADER = 8192  # of what is looked through for a link
 
 
 def page_query(paging: Paging, cursor: str | None) -> dict[str, str]:
@@ -54,11 +55,20 @@ def find_next(paging: Paging, cursor: str | None, result: Any, *, body: Any, lin
 
 def resolved(paging: Paging, found: str | None, url: str) -> str | None:
     """A next page that is an address, in full."""
-    return urljoin(url, found) if found is not None and paging["style"] in ("url", "link") else found
+    if found is None or paging["style"] not in ("url", "link"):
+        return found
+    try:
+        return urljoin(url, found)
+    except ValueError:
+        raise UnexpectedAnswerError("What the answer names as its next page is no address.") from None
 
 
 def _linked(header: str) -> str | None:
-    return next((target for target, rest in _LINK.findall(header) if _NEXT.search(rest)), None)
+    return next((target for target, rest in _LINK.findall(header[:LONGEST_HEADER]) if _is_next(rest)), None)
+
+
+def _is_next(parameters: str) -> bool:
+    return any("next" in (quoted or plain).lower().split() for quoted, plain in _REL.findall(parameters))
 
 
 def look_up(body: Any, pointer: str) -> Any:

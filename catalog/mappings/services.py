@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from django.db.models import Q
 
 from catalog.mappings.evaluation import POOL, MappingFailedError
 from catalog.mappings.models import Mapping, MappingVersion
@@ -63,6 +67,8 @@ def locate(*, references: Iterable[str]) -> dict[str, Located]:
 
 def _split(reference: str) -> tuple[str, int | None]:
     """A reference as identifier and version; -1 for what is no version."""
+    if "\x00" in reference:
+        return "", -1  # which names nothing
     identifier, colon, version = reference.lower().partition(":")  # names are compared without case
     if not colon:
         return identifier, None
@@ -84,9 +90,12 @@ def apply_mappings(*, references: Sequence[str], data: dict[str, Any], at: str =
     for i, each in enumerate(references):
         if each not in located:
             raise InvalidError(f"{at}/{i}: does not exist", at=Parameter("body", f"{at}/{i}", each[:200]))
-    versions = MappingVersion.objects.filter(mapping_id__in={each.mapping_id for each in located.values()})
-    versions = versions.filter(version__in={each.version for each in located.values()})
-    templates = {Located(v.mapping_id, v.version): v.template for v in versions}
+    wanted = (Q(mapping_id=each.mapping_id, version=each.version) for each in set(located.values()))
+    versions = MappingVersion.objects.filter(functools.reduce(operator.or_, wanted))
+    templates = {Located(id_, n): found for id_, n, found in versions.values_list("mapping_id", "version", "template")}
+    for i, each in enumerate(references):
+        if located[each] not in templates:  # deleted since it was located
+            raise InvalidError(f"{at}/{i}: does not exist", at=Parameter("body", f"{at}/{i}", each[:200]))
     documents = [templates[located[each]] for each in references]
     return _evaluated(documents, references, data, at)
 

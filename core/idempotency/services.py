@@ -15,10 +15,10 @@ from django.utils import timezone
 from core.columns import new_id
 from core.crypto.hashing import keyed_hash, same
 from core.crypto.sealing import Place, open_sealed, seal
-from core.errors import ConflictError, InvalidError, Parameter, ProblemError
+from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter, ProblemError
 from core.idempotency.models import IdempotentRequest
 from core.retention import delete_in_batches
-from core.tenancy import unscoped
+from core.tenancy import current_scope, unscoped
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
@@ -46,11 +46,12 @@ class Once:
     """One request's hold on its key."""
 
     row: IdempotentRequest
+    reach: str  # of the token when the request began
     is_settled: bool = False
 
     def settle(self, content: bytes, status: int = 200, etag: str = "") -> None:
         """Keeps the answer, in the transaction of the effect. Raises when another request holds the key by now."""
-        sealed = seal(_place(self.row), orjson.dumps([status, etag, content.decode()]))
+        sealed = seal(_place(self.row), orjson.dumps([status, etag, content.decode(), self.reach]))
         mine = IdempotentRequest.objects.unnarrowed().filter(pk=self.row.pk, claim_id=self.row.claim_id)
         if not mine.update(sealed_answer=sealed, status=status):
             raise RequestUnderWayError("another request with this key was made meanwhile")
@@ -72,7 +73,7 @@ def begin(*, key: str, token_id: str, request: str, body: bytes) -> Once | HttpR
         with transaction.atomic():
             row = IdempotentRequest.in_scope(token_id=token_id, key=key, fingerprint=fingerprint)
             row.save(force_insert=True)
-        return Once(row)
+        return Once(row, _reach())
     except IntegrityError:
         return _again(key, token_id, fingerprint)
 
@@ -89,9 +90,23 @@ def _again(key: str, token_id: str, fingerprint: bytes) -> Once | HttpResponse:
         raise KeyReusedError("this key was used for another request", at=Parameter("header", HEADER, key))
     if row.sealed_answer is None:
         raise RequestUnderWayError("the first request with this key is under way", headers={"Retry-After": "1"})
-    status, etag, content = orjson.loads(open_sealed(_place(row), bytes(row.sealed_answer)))
+    status, etag, content, reach = orjson.loads(open_sealed(_place(row), bytes(row.sealed_answer)))
+    if reach != _reach():
+        raise ForbiddenError("the token is good for another part of the organization than when this key was used")
     headers = {"Idempotent-Replayed": "true"} | ({"ETag": etag} if etag else {})
     return HttpResponse(content, content_type="application/json", status=status, headers=headers)
+
+
+def _reach() -> str:
+    """The part of the organization that the scope in force sees, in one spelling."""
+    groups = [
+        sorted(
+            orjson.dumps([sorted(each) if each is not None else None for each in dataclasses.astuple(n)]).decode()
+            for n in group
+        )
+        for group in current_scope().groups
+    ]
+    return orjson.dumps(sorted(groups)).decode()
 
 
 def _take_over(row: IdempotentRequest, fingerprint: bytes, now: dt.datetime) -> Once:
@@ -99,12 +114,12 @@ def _take_over(row: IdempotentRequest, fingerprint: bytes, now: dt.datetime) -> 
     held, row.claim_id = row.claim_id, new_id()
     changed = (
         IdempotentRequest.objects.unnarrowed()
-        .filter(pk=row.pk, claim_id=held)
+        .filter(pk=row.pk, claim_id=held, status=row.status, claimed_at=row.claimed_at)
         .update(claim_id=row.claim_id, claimed_at=now, fingerprint=fingerprint, sealed_answer=None, status=None)
     )
     if not changed:
         raise RequestUnderWayError("the first request with this key is under way", headers={"Retry-After": "1"})
-    return Once(row)
+    return Once(row, _reach())
 
 
 def prune_requests(*, before: dt.datetime) -> int:

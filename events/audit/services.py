@@ -20,7 +20,7 @@ from core.tenancy import current_scope
 from events.audit.models import AuditChain, AuditEvent, AuditType
 
 LONGEST_BODY = 16_384  # bytes kept of a body
-ALARMS = frozenset({"reused-secret", "too-many-attempts"})
+ALARMS = frozenset({"reused-secret", "too-many-failures"})
 _BATCH = 1000
 
 
@@ -28,7 +28,7 @@ def append_event(activity: Activity) -> None:
     """Writes the row of one activity, in the transaction of its cause and as its last step: it locks the chain."""
     event = AuditEvent.in_scope(**_columns(activity))
     sequence, digest = _lock_chain(event.organization_id)
-    event.sequence = sequence + 1
+    event.sequence, event.created_at = sequence + 1, timezone.now()  # under the lock, so that times follow the chain
     event.digest = digest_of(event, digest)
     event.save(force_insert=True)
     _move_chain().rows(sequence=event.sequence, digest=event.digest, organization_id=event.organization_id)
@@ -81,7 +81,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "path": call.path if call else "",
         "code": str(activity.status),
         "status": activity.outcome,
-        "response": activity.message[:1024] or None,
+        "response": activity.message[:1024].replace("\x00", "\ufffd") or None,
         "body": _short(call.body) if call else None,
     }
 

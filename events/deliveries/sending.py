@@ -43,6 +43,25 @@ class Result:
         return self.error is None
 
 
+class DeliveryWork:
+    """The ledger's kind of run."""
+
+    def __call__(self, claimed: Claim) -> Outcome:
+        return deliver(claimed)
+
+    def give_up(self, claimed: Claim, error: str) -> Outcome:
+        """What is left of a delivery that nobody could attempt."""
+
+        def fail() -> None:
+            pending = Delivery.objects.filter(pk=claimed.subject_id, state=DeliveryState.PENDING)
+            pending.update(state=DeliveryState.FAILED, next_attempt_at=None, updated_at=claimed.at)
+
+        return Outcome("failed", error=error, record=fail)
+
+
+WORK = DeliveryWork()
+
+
 def deliver(claimed: Claim) -> Outcome:
     """Attempts the delivery of a claim."""
     delivery: Delivery | None = Delivery.objects.filter(pk=claimed.subject_id).first()

@@ -91,8 +91,9 @@ class DeliveryViewSet(ReadViewSet):
         enter_for_change(OrganizationWebhook)
         fixed = self.fixed()
         with transaction.atomic():
+            # The webhook first, as wherever both are locked.
+            refuse_disabled(find(OrganizationWebhook, self.kwargs["webhook_id"], lock=True))
             delivery: Delivery = find(Delivery, self.identifier(), fixed, lock=True)
-            refuse_disabled(self.webhook)
             resend(delivery=delivery)
             content = {"result": self.reader.plan.encode_instance(delivery)}
             self.record(object_id=delivery.id, answer=content)

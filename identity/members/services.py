@@ -132,6 +132,12 @@ def bind_roles(*, member: Member, roles: Sequence[Role]) -> None:
     )
 
 
+def refuse_greater_member(*, member: Member, by: Principal) -> None:
+    """Raises when somebody changes, disables or deletes a member who may do more than they may."""
+    links = links_of("[]", orjson.dumps(member.grants).decode())
+    refuse_beyond(links, by.links, "nobody changes a member who may do more than they may")
+
+
 def reset_password(*, member: Member, secret: str, by: Principal) -> None:
     """Puts a password into a member that is good for one log-on, and ends its sessions. Saving is the caller's.
 
@@ -139,8 +145,7 @@ def reset_password(*, member: Member, secret: str, by: Principal) -> None:
     """
     if member.id == by.member_id:
         raise ForbiddenError("of themselves, members change the password at /v1/auth/change_password")
-    member_links = links_of("[]", orjson.dumps(member.grants).decode())
-    refuse_beyond(member_links, by.links, "nobody sets the password of a member who may do more than they may")
+    refuse_greater_member(member=member, by=by)
     refuse_weak(member=member, secret=secret, rules=organization_in_scope(), at="/secret")
     member.password, member.password_set_at = hash_password(secret), dt.datetime.now(dt.UTC)
     member.expires = member.password_set_at + duration_of(member.ttl)

@@ -23,6 +23,7 @@ from identity.members.services import (
     grant_roles,
     has_administrator,
     lock_administrators,
+    refuse_greater_member,
     refuse_without_administrator,
     reset_password,
     spec_of,
@@ -92,6 +93,8 @@ class MemberViewSet(ResourceViewSet):
         had, names = has_administrator(), serializer.validated_data["role_binding"]
         if not self.principal.allows(self.resource, self.verb):
             refuse_beyond_profile(serializer)
+        if serializer.instance.id != self.principal.member_id:
+            refuse_greater_member(member=serializer.instance, by=self.principal)
         if "secret" in serializer.validated_data:
             reset_password(member=serializer.instance, secret=serializer.validated_data["secret"], by=self.principal)
         roles = grant_roles(member=serializer.instance, names=names, by=self.principal)
@@ -106,11 +109,15 @@ class MemberViewSet(ResourceViewSet):
         refuse_unknown(request.query_params, [])
         with transaction.atomic():
             member = self.locked()
+            if member.id == self.principal.member_id:
+                raise ForbiddenError("of themselves, members take it away at /v1/auth/second_factor, with a code of it")
+            refuse_greater_member(member=member, by=self.principal)
             remove(member=member)
             self.record(object_id=member.id)
         return HttpResponse(status=204)
 
     def perform_destroy(self, instance: Member) -> None:
         had = has_administrator()
+        refuse_greater_member(member=instance, by=self.principal)
         instance.delete()
         refuse_without_administrator(had=had)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 
 from django.db import transaction
 
@@ -148,8 +149,10 @@ def open_session(*, member: Member, rule: SecondFactorRule = SecondFactorRule.OR
     return Session(code, message, organization, member, issued)
 
 
-def change_password(*, member: Member, old_secret: str, new_secret: str, token_id: str, address: str) -> None:
-    """Gives the member another password. Its other sessions end."""
+def change_password(  # noqa: PLR0913 - what the change needs, and the news of it
+    *, member: Member, old_secret: str, new_secret: str, token_id: str, address: str, then: Callable[[], None]
+) -> None:
+    """Gives the member another password. Its other sessions end. `then` is done in the same transaction, last."""
     key = attempt_key("change", member.id, address=address)
     take_attempt(key)
     if not verify_password(old_secret, member.password):
@@ -164,6 +167,7 @@ def change_password(*, member: Member, old_secret: str, new_secret: str, token_i
         set_password(member=locked_as_verified(member), hashed=hashed, rules=organization)
         for other in Token.objects.filter(member=member, token_type=TokenType.LOGON).exclude(id=token_id):
             delete_token(token=other)
+        then()
 
 
 def locked_as_verified(member: Member) -> Member:

@@ -174,14 +174,15 @@ class SessionViewSet(ScopedViewSet):
     def change_password(self, request: Request) -> HttpResponse:
         """Gives the member another password. The member's other sessions end."""
         asked = validated(ChangePasswordRequestSerializer(data=self.body())).validated_data
+        content = {"result": {"auth_code": "success"}}
         services.change_password(
             member=self.member,
             token_id=self.principal.token_id,
             address=client_address(request._request),
+            then=lambda: self.record(object_id=self.principal.member_id, answer=content),
             **asked,
         )
-        self.record(object_id=self.principal.member_id)
-        return self.json({"result": {"auth_code": "success"}})
+        return self.json(content)
 
     @action(detail=False, methods=["post"])
     def logoff(self, request: Request) -> HttpResponse:
@@ -196,8 +197,9 @@ class SessionViewSet(ScopedViewSet):
         """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed."""
         with transaction.atomic():
             enrolled = factors.enrol(member=self.member, issuer=organization_in_scope().fullname)
-            self.record(object_id=self.principal.member_id)
-        return self.json({"result": enrolled})
+            content = {"result": enrolled}
+            self.record(object_id=self.principal.member_id, answer=content)
+        return self.json(content)
 
     @action(detail=False, methods=["post"], url_path="second_factor/confirm")
     def confirm_second_factor(self, request: Request) -> HttpResponse:
@@ -205,8 +207,9 @@ class SessionViewSet(ScopedViewSet):
         asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
         with transaction.atomic():
             codes = factors.confirm(member=self.member, code=asked["code"])
-            self.record(object_id=self.principal.member_id)
-        return self.json({"result": {"recovery_codes": codes}})
+            content = {"result": {"recovery_codes": codes}}
+            self.record(object_id=self.principal.member_id, answer=content)
+        return self.json(content)
 
     @action(detail=False, methods=["post"], url_path="second_factor/remove")
     def remove_second_factor(self, request: Request) -> HttpResponse:

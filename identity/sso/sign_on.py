@@ -44,7 +44,7 @@ from identity.sessions.services import (
     prove_second_factor,
     refuse_shut_out,
 )
-from identity.sessions.views import show_session
+from identity.sessions.views import news_of_logon, show_session
 from identity.sso import places, saml
 from identity.sso.admission import admit
 from identity.sso.attempts import (
@@ -173,7 +173,7 @@ class SignOnViewSet(OpenViewSet):
         """
         query = {name: request.query_params[name] for name in request.query_params}
         attempt = take_attempt(state=query.get("state"), browser=browser_of(request._request, OIDC), type_=OIDC)
-        return self.finish(attempt, lambda: identify_oidc(sso=attempt.sso, state=query["state"], query=query))
+        return self.finish(request, attempt, lambda: identify_oidc(sso=attempt.sso, state=query["state"], query=query))
 
     @action(detail=False, methods=["post"], url_path="saml/acs")
     def finish_saml(self, request: Request) -> HttpResponse:
@@ -186,18 +186,18 @@ class SignOnViewSet(OpenViewSet):
         state = form["RelayState"]
         attempt = take_attempt(state=state, browser=browser_of(request._request, SAML), type_=SAML)
         response = form["SAMLResponse"]
-        return self.finish(attempt, lambda: identify_saml(sso=attempt.sso, state=state, response=response))
+        return self.finish(request, attempt, lambda: identify_saml(sso=attempt.sso, state=state, response=response))
 
-    def finish(self, attempt: SsoAttempt, identify: Callable[[], Identity]) -> HttpResponse:
+    def finish(self, request: Request, attempt: SsoAttempt, identify: Callable[[], Identity]) -> HttpResponse:
         """Sends the browser on with a code, once it is known who has signed in."""
         try:
             identity = identify()
             with transaction.atomic():
                 member = admit(sso=attempt.sso, identity=identity)
                 code = make_code(attempt=attempt, member=member)
-                record(attempt, "done", member.id)
+                record(request, attempt, member_id=member.id)
         except ProblemError as error:
-            record(attempt, error.slug)
+            record(request, attempt, refused=error)
             raise
         state = {} if attempt.client_state is None else {"state": attempt.client_state}
         query = urlencode({"code": code, **state})
@@ -214,26 +214,26 @@ class SignOnViewSet(OpenViewSet):
         refuse_unknown(request.query_params, [])
         asked = validated(ExchangeSerializer(data=request.data)).validated_data
         row = find_code(code=asked["code"], verifier=asked["code_verifier"])
-        outcome = "done"
         try:
-            session = self.begin_session(row, asked.get("second_factor"), client_address(request._request))
+            session = self.begin_session(request, row, asked.get("second_factor"))
         except ProblemError as refused:
-            outcome = refused.slug
+            activity.record(news_of_logon(request, row.organization_id, member=row.member, refused=refused))
             raise
-        finally:
-            activity.record(activity.Activity("auth", "logon", row.member_id, "", row.organization_id, outcome))
         return ScopedViewSet.json({"result": show_session(session)})
 
     @staticmethod
-    def begin_session(row: SsoCode, second_factor: str | None, address: str) -> Session:
+    def begin_session(request: Request, row: SsoCode, second_factor: str | None) -> Session:
         """The session that a code is good for. A missing second factor does not use it up."""
         member, needed = row.member, row.sso.identity_provider.get("require_second_factor", False)
         refuse_shut_out(member)
         if needed and member.has_second_factor:
-            prove_second_factor(member=member, code=second_factor, address=address)
+            prove_second_factor(member=member, code=second_factor, address=client_address(request._request))
         with transaction.atomic():
             spend_code(row)
-            return open_session(member=member, rule=SecondFactorRule.NEEDED if needed else SecondFactorRule.ELSEWHERE)
+            rule = SecondFactorRule.NEEDED if needed else SecondFactorRule.ELSEWHERE
+            session = open_session(member=member, rule=rule)
+            activity.record(news_of_logon(request, row.organization_id, member=member))
+        return session
 
     @action(detail=False, methods=["get"], url_path="saml/metadata")
     def saml_metadata(self, request: Request) -> HttpResponse:
@@ -274,7 +274,7 @@ def _read_destination(query: Mapping[str, str]) -> Destination:
     return Destination(return_to, state, challenge)
 
 
-def record(attempt: SsoAttempt, outcome: str, member_id: str = "") -> None:
+def record(request: Request, attempt: SsoAttempt, *, member_id: str = "", refused: ProblemError | None = None) -> None:
     """Tells the recorder how a sign-in ended."""
     activity.record(
         activity.Activity(
@@ -283,7 +283,11 @@ def record(attempt: SsoAttempt, outcome: str, member_id: str = "") -> None:
             object_id=member_id or attempt.sso.id,
             token_id="",
             organization_id=attempt.organization_id,
-            outcome=outcome,
+            outcome=refused.slug if refused else activity.DONE,
+            status=refused.status if refused else 200,
+            message=refused.message if refused else "",
+            member_id=member_id,
+            call=activity.call_of(request._request),
         )
     )
 

@@ -13,10 +13,10 @@ from core.crypto.hashing import keyed_hash
 from core.durations import duration_of
 from core.errors import InvalidError, Parameter, UnauthenticatedError
 from core.names import assign_name
-from core.permissions import Grant, Principal
+from core.permissions import Grant, Principal, allows
 from core.tenancy import current_scope
 from identity.members.models import Member, SecondFactorRule
-from identity.permissionsets.sets import Permissions
+from identity.permissionsets.sets import PERMISSION_SETS, Permissions
 from identity.tokens.models import Slot, Surface, Token, TokenOwnerType, TokenSecret, TokenType
 from identity.tokens.networks import common_networks
 from identity.tokens.rights import StoredLink, link_of, refuse_beyond, the_account_of
@@ -104,12 +104,13 @@ def last_end_of(token: Token) -> dt.datetime | None:
 
 
 def bounds_of(token: Token) -> list[StoredLink]:
-    """The resources of a token and its member as links that leave every verb open."""
+    """Where a token and its member may make tokens for new accounts, as links that leave every verb open."""
     links = [*token.grants, *([token.member.grants] if token.member else [])]
     bounds = [
-        [{"permission_set": Permissions.ADMINISTRATOR, "resources": grant["resources"]} for grant in link]
+        [{"permission_set": Permissions.ADMINISTRATOR, "resources": grant["resources"]}
+         for grant in link if allows(PERMISSION_SETS[grant["permission_set"]], "tokens", "provision")]
         for link in links
-    ]
+    ]  # fmt: skip
     return [bound for bound in bounds if all(grant["resources"] for grant in bound)]
 
 
@@ -173,7 +174,7 @@ def delete_token(*, token: Token) -> None:
     Each generation is locked before the next is looked for: whoever derives a token holds the lock of its parent.
     """
     doomed, generation = {token.id}, [token.id]
-    tokens = Token.objects.unnarrowed().select_for_update().order_by("id")
+    tokens = Token.objects.unnarrowed().select_for_update(no_key=True).order_by("id")
     while generation:
         generation = list(tokens.filter(parent_id__in=generation).values_list("id", flat=True))
         doomed.update(generation)
@@ -187,7 +188,9 @@ def delete_tokens_of(*, owner_id: str) -> None:
 
 def token_of(*, principal: Principal) -> Token:
     """The token a principal acts by, locked: it is not deleted before what is derived from it is saved."""
-    token: Token | None = Token.objects.unnarrowed().select_for_update().filter(id=principal.token_id).first()
+    token: Token | None = (
+        Token.objects.unnarrowed().select_for_update(no_key=True).filter(id=principal.token_id).first()
+    )
     if token is None:
         raise UnauthenticatedError("the access token was deleted")
     return token

@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.errors import ConflictError
+from core.retention import delete_in_batches
+from core.tenancy import unscoped
 from integrations.bridges.models import BridgeAgent, BridgeRequest
 
 LATELY = dt.timedelta(minutes=1)
@@ -42,3 +44,9 @@ def note_heartbeat(*, bridge_id: str, agent_id: str, told: dict[str, Any]) -> No
         if BridgeAgent.objects.filter(bridge_id=bridge_id).count() >= MOST_AGENTS:
             raise TooManyAgentsError(f"the bridge has {MOST_AGENTS} agents")
         BridgeAgent.in_scope(bridge_id=bridge_id, agent_id=agent_id, seen_at=now, told=told).save(force_insert=True)
+
+
+def prune_requests(*, before: dt.datetime) -> int:
+    """Deletes requests that ran out before a time: whoever waited for them died, and no agent came back."""
+    with unscoped("what nobody waits for any more, whosever it is"):
+        return delete_in_batches(BridgeRequest.objects.filter(expires_at__lt=before))

@@ -21,6 +21,7 @@ from core.columns import new_id
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ProblemError, ProviderFailedError, ProviderTimeoutError, UnavailableError
 from core.outbound import OutboundAnswer, OutboundRequest
+from core.outbound.metering import meter
 from core.outbound.relay import pack_request, unpack_request
 from integrations.bridges.agents import LATELY
 from integrations.bridges.answers import read_answer
@@ -61,7 +62,10 @@ class BridgeSender:
         try:
             row = enqueue(bridge_id=bridge_id, request=request)
             try:
-                return wait_for_answer(row=row, request=request)
+                meter(api_ops=1, out_bytes=len(request.body))
+                answer = wait_for_answer(row=row, request=request)
+                meter(in_bytes=len(answer.body))
+                return answer
             finally:
                 BridgeRequest.objects.filter(id=row.id).delete()
         finally:

@@ -159,10 +159,10 @@ def _settle(operation: Operation, objection: str, *, is_anew: bool) -> None:
         return
     if was_disabled:
         operation.errors = None
+    cancel(kind=KIND, subject_ids=[operation.id])  # first: it waits for a worker that is just claiming
     if is_running(operation.id):  # its conclusion writes the next run
         operation.status = OperationStatus.PROCESSING
         return
-    cancel(kind=KIND, subject_ids=[operation.id])
     operation.status = OperationStatus.SCHEDULED
     last = Execution.objects.unnarrowed().filter(operation_id=operation.id).order_by("-started_at").first()
     at = next_start(operation.schedule, last.started_at) if last is not None else None

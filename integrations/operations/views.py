@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from catalog.registry import list_connectors
 from core.columns import is_id
-from core.filters import EQUALITY, EnumFilter, IdFilter, InstantFilter, TextFilter, WireFilter
+from core.filters import EQUALITY, EnumFilter, IdFilter, InstantFilter, TextFilter, WireFilter, split_values
 from core.listing import Cursor
 from core.views import ReadViewSet, ResourceViewSet
 from integrations.operations.models import OperationStatus, OperationTriggerType
@@ -40,8 +40,12 @@ class NameOrIdFilter(WireFilter):
     operators = EQUALITY
 
     def condition(self, op: str, text: str) -> Q:
-        named = TextFilter(field_name="operation")
-        return super().condition(op, text) if is_id(text.partition(",")[0]) else named.condition(op, text)
+        values = split_values(text) if op in ("in", "not in") else [text]
+        if all(map(is_id, values)):
+            return super().condition(op, text)
+        if any(map(is_id, values)):
+            raise forms.ValidationError("takes ids or names, not both at once")
+        return TextFilter(field_name="operation").condition(op, text)
 
 
 class ExecutionFilterSet(django_filters.FilterSet):

@@ -15,9 +15,9 @@ from accounts.serializers import AccountSerializer
 from catalog.registry import list_connectors
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, InstantFilter, IntegerFilter, TextFilter
-from core.listing import Cursor, read_choice, refuse_unknown
-from core.reading import find
-from core.tenancy import scoped
+from core.listing import Cursor, ListRequest, read_choice, refuse_unknown
+from core.reading import Page, find
+from core.tenancy import current_scope, scoped
 from core.views import ReadViewSet, enter_for_change
 from integrations.models import Integration
 from integrations.serializers import IntegrationSerializer
@@ -88,6 +88,16 @@ class StatusViewSet(ReadViewSet):
     results = {"timeseries": GetStatusTimeseriesResultSerializer}
     responses = {"list": "ListStatusResponse", "timeseries": "GetStatusTimeseries"}
     totals = False
+
+    def page(self, asked: ListRequest, fixed: dict[str, Any]) -> Page:
+        """Whoever filters or sorts by a related object learns of it, so the token must be good for reading it."""
+        used = {text.partition("[")[0].partition(".") for text in asked.filters}
+        used |= {path.partition("__") for path, _ in asked.order}
+        for member in sorted({name for name, dot, _ in used if dot and name in ("account", "integration")}):
+            scope = self.principal.scope_for(f"{member}s", "get")
+            if scope is None or not set(scope.groups) <= set(current_scope().groups):
+                raise ForbiddenError(f"the token does not grant 'get' on the '{member}s' that the list is asked by")
+        return super().page(asked, fixed)
 
     def expand(self, shown: list[dict[str, Any]], asked: tuple[str, ...]) -> None:
         """What is shown in full must be for the token to read there too."""
