@@ -314,7 +314,12 @@ def test_password__verified_before_others_changed_the_member__writes_nothing_els
         before = Member.objects.get(id=made["id"])
         assert update(acme, made, state="locked", role_binding=["viewer"]).status_code == 200
         services.change_password(
-            member=before, old_secret=SECRET, new_secret=OTHER, token_id=acme.token_id, address="192.0.2.1", then=str
+            member=before,
+            old_secret=SECRET,
+            new_secret=OTHER,
+            token_id=acme.token_id,
+            address="192.0.2.1",
+            then=lambda: None,
         )
         with pytest.raises(services.LogonFailedError):
             services.change_password(
@@ -323,7 +328,7 @@ def test_password__verified_before_others_changed_the_member__writes_nothing_els
                 new_secret=OTHER,
                 token_id=acme.token_id,
                 address="192.0.2.1",
-                then=str,
+                then=lambda: None,
             )
         with pytest.raises(services.LogonFailedError):
             services.open_session(member=before)
