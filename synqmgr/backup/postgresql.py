@@ -59,6 +59,11 @@ def dump(folder: Path, describe: Callable[[], Any]) -> tuple[Path, Any]:
     return target, described
 
 
+def prove(file: Path) -> None:
+    """Raises unless this machine's pg_restore is there and can read the file."""
+    run("pg_restore", "--list", str(file))
+
+
 def load(file: Path) -> None:
     """Restores into a database without tables: all of it or nothing. `migrate` then makes rights and functions anew."""
     connection.close()  # what this session knows of the database is about to change

@@ -41,6 +41,7 @@ def restore_backup(folder: Path, *, force: bool) -> Iterator[str]:
     file = verify(folder, manifest)
     yield f"The backup of {manifest.made_at} is whole, and the root keys open it."
     kind = KINDS[connection.vendor]
+    kind.prove(file)
     if tables := connection.introspection.table_names():
         if not force:
             raise BackupError(
