@@ -144,6 +144,25 @@ def test_effect__whose_transaction_fails__leaves_nothing(
     assert acme.post("/v1/accounts", {"name": "x"}, headers=KEY).status_code == 200
 
 
+def test_answer__for_a_token_whose_reach_has_changed__is_not_given(acme: Api) -> None:
+    role = {
+        "name": "north",
+        "permission_set": "administrator",
+        "resources": {"accounts": {"ids": ["*"], "labels": ["n"]}},
+    }
+    assert acme.post("/v1/roles", role).status_code == 200
+    member = {"name": "ada", "type": "service", "secret": "seven horses eat paper"}
+    made = acme.post("/v1/members", {**member, "role_binding": ["administrator"]}).json()["result"]["member"]
+    acme.post("/v1/members", {**member, "name": "bob", "role_binding": ["administrator"]})  # one must remain
+    ada = acme.log_on("ada", member["secret"])
+    body = {"fullname": "South", "labels": ["s"]}
+    assert ada.post("/v1/accounts", body, headers=KEY).status_code == 200
+    assert ada.post("/v1/accounts", body, headers=KEY).status_code == 200
+    patch = [{"op": "replace", "path": "/role_binding", "value": ["north"]}]
+    assert acme.patch(f"/v1/members/{made['id']}", patch).status_code == 200
+    assert ada.post("/v1/accounts", body, headers=KEY).status_code == 403
+
+
 def test_prune__old_keys__are_deleted(acme: Api) -> None:
     acme.post("/v1/accounts", {"name": "x"}, headers=KEY)
     assert idempotency.prune_requests(before=timezone.now() - dt.timedelta(days=1)) == 0

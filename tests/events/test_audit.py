@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import orjson
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
@@ -112,6 +113,29 @@ def test_body__with_secrets__shows_none(acme: Api) -> None:
     with connection.cursor() as cursor, scoped(acme.scope):
         cursor.execute("SELECT body FROM events_auditevent")
         assert "canary" not in str(cursor.fetchall())
+
+
+def test_body__of_another_shape_than_the_schema__shows_nothing_of_it(acme: Api) -> None:
+    account = make_account(acme)
+    body = {"name": "c", "config": {"type": "token", "secret": "canary-written-twice"}}
+    for wrong in (orjson.dumps(body).decode(), [body], {**body, "config": orjson.dumps(body["config"]).decode()}):
+        answer = acme.post(f"/v1/credentials/{account['id']}", wrong)
+        assert answer.status_code == 400
+        assert b"canary" not in answer.content
+    assert "canary" not in acme.get(PATH).content.decode()
+
+
+def test_refusal__of_an_address_with_a_nul__is_recorded(acme: Api) -> None:
+    assert acme.delete("/v1/accounts/%00").status_code == 404
+    (event,) = events(acme)
+    assert event["path"] == "/v1/accounts/\ufffd"
+
+
+def test_times__of_events__follow_the_chain(acme: Api) -> None:
+    for i in range(5):
+        make_account(acme, name=f"a{i}")
+    times = [event.created_at for event in rows(acme)]
+    assert times == sorted(times)
 
 
 def test_body__too_long__is_told_by_its_size(acme: Api) -> None:
