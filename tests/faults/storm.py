@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -68,7 +69,7 @@ class Storm:
                 return answer.status, json.loads(answer.read() or b"null")
         except HTTPError as error:
             return error.code, None
-        except (URLError, OSError, ValueError):
+        except (URLError, OSError, ValueError, HTTPException):
             return 0, None
 
     def subscribe(self) -> None:
