@@ -1,4 +1,4 @@
-"""`python -m tests.faults [KILLS]`: longer storms, with the figures for docs/reliability.md."""
+"""`python -m tests.faults [KILLS [DATABASE]]`: longer storms, with the figures for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(kills: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.pop("DATABASE_URL", None)
-        tell(row("SQLite", run_storm(Path(folder), kills, seed=11)))
-    with tempfile.TemporaryDirectory() as folder, cluster() as own:
-        if own is not None:
-            os.environ["DATABASE_URL"] = own.url
-            tell(row("PostgreSQL", run_storm(Path(folder), kills, seed=12, database=own)))
+def main(kills: int = 100, database: str = "") -> None:
+    if database in ("", "sqlite"):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ.pop("DATABASE_URL", None)
+            tell(row("SQLite", run_storm(Path(folder), kills, seed=11)))
+    if database in ("", "postgresql"):
+        with tempfile.TemporaryDirectory() as folder, cluster() as own:
+            if own is not None:
+                os.environ["DATABASE_URL"] = own.url
+                tell(row("PostgreSQL", run_storm(Path(folder), kills, seed=12, database=own)))
 
 
-main(int(sys.argv[1]) if len(sys.argv) > 1 else 100)
+main(*(kind(given) for kind, given in zip((int, str), sys.argv[1:], strict=False)))
