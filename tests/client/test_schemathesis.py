@@ -63,6 +63,7 @@ UNSAYABLE = (
     r"^`return_to` must be one of|no sign-in under way|^the code is not good|^the configuration is not of SAML",
     r"^/data: ",  # the documents of mappings and custom providers have grammars of their own
     r"is no credential of this webhook",
+    r"is neither a DNS name nor an IP address",  # how long a host's name may be
     r"^`start_after` must be the",  # what the last object showed: a time or an id, perhaps with another behind it
     r"^give `month` for one month|^`month` must be one of|^`(from|to)` must",  # parameters that depend on each other
     r"/provider_config",  # its own schema is the catalog's
