@@ -16,6 +16,7 @@ from catalog.signin import FORM, Caller, SignIn, sign_in
 from catalog.templates import Context, UnfillableError, choose, fill, fill_path, fill_tree, read_host
 from core.errors import ProblemError
 from core.outbound import Limits, OutboundAnswer, Sender, send
+from core.parsing import value_at
 
 LIMITS = Limits(connect=3.0, total=8.0)  # of one request; a check makes one or two
 SKIP_TLS = ("skip_tls_verify", "skip_verify", "insecure_skip_verify")
@@ -92,7 +93,7 @@ def _attempt(provider: Provider, choices: tuple[Choice, ...], limits: Limits, se
         if not base:
             raise UnfillableError("the address to call does not follow from the configuration")
     places = [check["skip_tls"]] if "skip_tls" in check else [f"/{name}" for name in SKIP_TLS]
-    skip = any(_look_up(context.config, place) is True for place in places)
+    skip = any(value_at(context.config, place) is True for place in places)
     caller = Caller(provider.fullname, limits, read_host(base) if skip else "", send)
     signed = [sign_in(scheme, inner, caller) for scheme, inner in choices]
     if base:  # else an access token was all there is to ask for
@@ -143,7 +144,7 @@ def _judge(provider: Provider, answer: OutboundAnswer, host: str) -> None:
 
 def _require(provider: Provider, rule: Mapping[str, Any], body: Any, host: str) -> None:
     """Some providers say no with a status of success: `is` and `present: false` tell by the body."""
-    found = _look_up(body, rule["at"])
+    found = value_at(body, rule["at"])
     if found is None and rule.get("present") is not False:
         raise UnexpectedAnswerError(f"{provider.fullname} did not answer as expected: {host} sent no `{rule['at']}`.")
     if ("is" in rule and found != rule["is"]) or (rule.get("present") is False and found is not None):
@@ -158,9 +159,3 @@ def _read_json(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         return UNREADABLE
     return value if isinstance(value, dict | list) else UNREADABLE
-
-
-def _look_up(body: Any, pointer: str) -> Any:
-    for name in pointer.split("/")[1:]:
-        body = body.get(name) if isinstance(body, Mapping) else None
-    return body

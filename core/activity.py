@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+from core.errors import ProblemError
 from core.network import client_address
 
 DONE = "done"
@@ -36,27 +37,40 @@ class Activity:
     object_id: str
     token_id: str
     organization_id: str
-    outcome: str  # DONE or a problem's slug
-    status: int = 200
-    message: str = ""  # of the problem
+    refusal: ProblemError | None = None  # why it was not done
+    note: str = ""  # more about what was done
     member_id: str = ""
     call: Call | None = None  # None for what runs by itself
     subject: Any = None  # the row, where there is one
     document: Callable[[], dict[str, Any]] | None = None  # the row as GET shows it
+
+    @property
+    def outcome(self) -> str:
+        """`DONE`, or the slug of the problem."""
+        return DONE if self.refusal is None else self.refusal.slug
+
+    @property
+    def status(self) -> int:
+        """Of the answer."""
+        return 200 if self.refusal is None else self.refusal.status
+
+    @property
+    def message(self) -> str:
+        return self.note if self.refusal is None else self.refusal.message
 
 
 def call_of(request: HttpRequest, body: Any = None) -> Call:
     """The request as the news tells it."""
     return Call(
         method=str(request.method),
-        path=_storable(request.path[:2048]),
+        path=storable(request.path[:2048]),
         address=client_address(request)[:64],
-        agent=_storable(request.META.get("HTTP_USER_AGENT", "")[:255]),
+        agent=storable(request.META.get("HTTP_USER_AGENT", "")[:255]),
         body=body,
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without what PostgreSQL cannot store."""
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 

@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.columns import format_instant, is_id, wire_value_at
+from core.parsing import json_pointer
 
 NAME_PATTERN = r"~?[a-z0-9_-]{1,128}"
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)\Z")
@@ -218,7 +219,7 @@ def pointer_errors(detail: Any, prefix: str = "") -> list[tuple[str, str]]:
     if isinstance(detail, Mapping):
         found = []
         for key, value in detail.items():
-            step = "" if key == "non_field_errors" else "/" + str(key).replace("~", "~0").replace("/", "~1")
+            step = "" if key == "non_field_errors" else json_pointer([key])
             found += pointer_errors(value, prefix + step)
         return found
     if isinstance(detail, list) and any(isinstance(item, Mapping | list) for item in detail):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.fields import JsonObjectField
+from core.parsing import pointer_steps
 
 MASK = "***"
 LONGEST = 1024  # characters of a text
@@ -70,9 +71,8 @@ def _masked_operation(serializer: Any, operation: Mapping[str, Any]) -> dict[str
 def _field_at(serializer: Any, path: str) -> Any:
     """The field that a pointer leads to; None inside what is secret or unknown."""
     field = serializer
-    for step in path.split("/")[1:]:
+    for name in pointer_steps(path):
         if field is None or getattr(field, "secret", False) or hasattr(field, "forms"):
             return None
-        name = step.replace("~1", "/").replace("~0", "~")
         field = field.fields.get(name) if hasattr(field, "fields") else getattr(field, "child", None)
     return field

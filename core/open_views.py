@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from rest_framework import viewsets
@@ -16,7 +17,10 @@ from core.faults import reach
 from core.limits import take
 from core.limits.requests import address_of
 from core.parsing import StrictJSONParser
+from core.serializers import Mode, in_mode
 from core.tenancy import scoped
+
+BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -38,6 +42,8 @@ class OpenViewSet(viewsets.ViewSet):
     renderer_classes = [JSONRenderer]
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    requests: ClassVar[Mapping[str, Any]] = {}  # action -> serializer of its body; None where it has none
 
     request: Request
 
@@ -68,6 +74,13 @@ class OpenViewSet(viewsets.ViewSet):
         if self.action is None:
             allow = ", ".join(self.allowed_methods)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
+
+    def body_class(self) -> Any:
+        """The serializer of the action's body, if it has one."""
+        if self.action in self.requests:
+            return self.requests[self.action]
+        mode, own = BODY_MODES.get(self.action), getattr(self, "serializer_class", None)
+        return in_mode(own, mode) if own is not None and mode is not None else None
 
     def get_parsers(self) -> list[BaseParser]:
         return [StrictJSONParser()]

@@ -59,6 +59,23 @@ def json_pointer(parts: Iterable[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def pointer_steps(pointer: str) -> list[str]:
+    """The unescaped parts of a JSON Pointer."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def value_at(body: Any, pointer: str) -> Any:
+    """The value at a JSON Pointer; None where there is none."""
+    for name in pointer_steps(pointer):
+        if isinstance(body, Mapping):
+            body = body.get(name)
+        elif isinstance(body, list) and name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(body):
+            body = body[int(name)]
+        else:
+            return None
+    return body
+
+
 def read_json(raw: bytes, *, where: Location = "body", limit: int = MAX_BYTES) -> Any:
     """The value of one strict JSON text; what is refused and why is in docs/parsing.md."""
     if len(raw) > limit:

@@ -6,19 +6,17 @@ import dataclasses
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, models
+from django.db import Error
 from django.utils.module_loading import import_string
 from prometheus_client import Counter
 
 log = structlog.get_logger("synqmgr.retention")
 PRUNED = Counter("synqmgr_pruned_rows_total", "Rows deleted because of their age.", ["name"])
 _CHANGE = re.compile(r"([a-z_]+)=(?:(off)|([1-9][0-9]{0,4}))\Z")
-_BATCH = 2000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,11 +68,3 @@ def prune_all(*, now: dt.datetime, names: Iterable[str] = ()) -> Iterator[Pruned
             pruned = Pruned(rule, error=str(error).partition("\n")[0] or type(error).__name__)
         log.info("pruned", name=rule.name, deleted=pruned.deleted, error=pruned.error)
         yield pruned
-
-
-def delete_in_batches(rows: models.QuerySet[Any, Any]) -> int:
-    """Deletes rows a batch at a time, so that nobody who writes meanwhile waits for long."""
-    deleted, everything = 0, rows.model._base_manager
-    while count := everything.filter(pk__in=rows.order_by().values("pk")[:_BATCH]).delete()[0]:
-        deleted += count
-    return deleted

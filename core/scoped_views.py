@@ -30,7 +30,6 @@ from core.open_views import OpenViewSet
 from core.parsing import EMPTY, PatchParser, StrictJSONParser
 from core.permissions import Principal
 from core.problems import as_problem
-from core.serializers import Mode, in_mode
 from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
 
 VERBS = {
@@ -43,7 +42,6 @@ VERBS = {
 }
 
 
-BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
 # The limiter's refusals are too many; the others refuse nothing.
 UNRECORDED = frozenset({TooManyRequestsError.slug, InternalError.slug, UnavailableError.slug})
 
@@ -127,7 +125,7 @@ class ScopedViewSet(OpenViewSet):
 
     def record(
         self,
-        outcome: ProblemError | None = None,
+        refusal: ProblemError | None = None,
         *,
         object_id: str = "",
         subject: Any = None,
@@ -140,7 +138,7 @@ class ScopedViewSet(OpenViewSet):
         """
         if self.request.method in ("GET", "HEAD"):
             return
-        self.has_recorded_refusal = outcome is not None
+        self.has_recorded_refusal = refusal is not None
         activity.record(
             activity.Activity(
                 resource=self.resource,
@@ -148,9 +146,7 @@ class ScopedViewSet(OpenViewSet):
                 object_id=object_id or (subject.pk if subject is not None else ""),
                 token_id=self.principal.token_id,
                 organization_id=self.principal.organization_id,
-                outcome=activity.DONE if outcome is None else outcome.slug,
-                status=200 if outcome is None else outcome.status,
-                message="" if outcome is None else outcome.message,
+                refusal=refusal,
                 member_id=self.principal.member_id,
                 call=activity.call_of(self.request._request, self.masked_body()),
                 subject=subject,
@@ -165,13 +161,9 @@ class ScopedViewSet(OpenViewSet):
         """The body as far as it was read, without secrets."""
         if self.sent is None:
             return None
-        declared = getattr(self, "requests", {}).get(self.action)
-        own = getattr(self, "serializer_class", None)
-        if declared is None and own is not None and self.action in BODY_MODES:
-            declared = in_mode(own, BODY_MODES[self.action])
-        if self.action == "partial_update":
-            return masked_patch(shape_of(declared) if declared else None, self.sent)
-        return masked(shape_of(declared) if declared else None, self.sent)
+        body_class = self.body_class()
+        shape = shape_of(body_class) if body_class else None
+        return (masked_patch if self.action == "partial_update" else masked)(shape, self.sent)
 
     def body(self) -> Any:
         """The request's body, which must be there."""

@@ -26,6 +26,7 @@ from core.fields import (
 )
 from core.models import Resource
 from core.names import assign_name, refuse_taken_name
+from core.parsing import pointer_steps
 from core.plan import plan_of
 
 Mode = Literal["read", "create", "update"]
@@ -254,8 +255,7 @@ def _shown(serializer: Any, pointer: str) -> Any:
     field, value = serializer, serializer.initial_data
     if not pointer:
         return ABSENT  # all of it, secrets included
-    for escaped in pointer.split("/")[1:]:
-        step = escaped.replace("~1", "/").replace("~0", "~")
+    for step in pointer_steps(pointer):
         if isinstance(value, list) and step.isdigit() and int(step) < len(value):
             field, value = getattr(field, "child", None), value[int(step)]
         elif isinstance(value, Mapping) and step in value:

@@ -15,8 +15,9 @@ from catalog.customs.services import find_custom
 from catalog.members import walk, without_nulls
 from catalog.registry import Provider, get_provider
 from core.errors import InvalidError, Parameter
+from core.masking import MASK
+from core.parsing import pointer_steps
 
-MASK = "***"
 PROVIDER_KEY, WEBHOOK_KEY = (
     "webhook provider key",
     "webhook key of ",
@@ -75,7 +76,7 @@ def refuse_invalid(provider: Provider, config: dict[str, Any], pointer: str) -> 
 
 def replace_at(document: dict[str, Any], pointer: str, value: Any) -> None:
     """Puts a value where a pointer to an existing member leads."""
-    *steps, last = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    *steps, last = pointer_steps(pointer)
     target: Any = document
     for step in steps:
         target = target[int(step)] if isinstance(target, list) else target[step]

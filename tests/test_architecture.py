@@ -19,14 +19,10 @@ LONGEST = 400
 
 # Who may see every organization's rows, and why.
 UNSCOPED = {
-    "integrations/bridges/agents.py": "what nobody waits for any more, whosever it is",
-    "integrations/billing/services.py": "usage ends by its age, whosever it is",
-    "integrations/status/services.py": "events and hours end by their age, whosever they are",
-    "core/idempotency/services.py": "keys end by their age, whosever they are",
+    "core/pruning.py": "rows end by their age, whosever they are",
     "core/ledger/backlog.py": "a worker serves every organization",
     "core/ledger/services.py": "a worker serves every organization",
     "core/names.py": "the name of an organization is unique among all",
-    "integrations/operations/services.py": "history ends by its age, whosever it is",
     "organizations/services.py": "the operator names any organization",
     "events/deliveries/services.py": "deliveries end by their age, whosever they are",
     "events/audit/chains.py": "the operator looks after every organization's log",

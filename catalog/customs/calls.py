@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from catalog.customs.definitions import DEFAULT, Definition, endpoints_of
-from catalog.customs.paging import find_next, look_up, page_query, resolved
+from catalog.customs.paging import find_next, page_query, resolved
 from catalog.customs.providers import as_text, build_base, build_schemes, credential_at, expected, localized
 from catalog.errors import CredentialRejectedError, ProviderBusyError, UnexpectedAnswerError
 from catalog.signin import Caller, SignIn, sign_in
@@ -21,7 +21,7 @@ from core.limits.limiter import limiter
 from core.limits.policies import Policy
 from core.outbound import Limits, OutboundAnswer, Sender, send
 from core.outbound.destination import parse_url
-from core.parsing import read_json
+from core.parsing import read_json, value_at
 
 MOST_PAGES = 100
 LIMITS = Limits()
@@ -240,7 +240,7 @@ class _Call:
     def result_of(self, body: Any) -> Any:
         """What the operation's `response` points to."""
         pointer = self.operation.get("response", "")
-        found = look_up(body, pointer) if body is not None else None
+        found = value_at(body, pointer) if body is not None else None
         if found is None and pointer and body is not None:
             raise UnexpectedAnswerError(f"{self.provider} did not answer as expected: there is no `{pointer}`.")
         return found

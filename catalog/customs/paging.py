@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 from catalog.errors import UnexpectedAnswerError
 from core.errors import InvalidError
+from core.parsing import value_at
 
 Paging = Mapping[str, Any]  # the `pagination` of an operation
 LONGEST = 2048  # of a cursor
@@ -45,7 +46,7 @@ def find_next(paging: Paging, cursor: str | None, result: Any, *, body: Any, lin
         if items < paging.get("size", 1):
             return None
         return str(_number(paging, cursor) + (1 if style == "page" else items))
-    found = _linked(link) if style == "link" else look_up(body, paging["at"])
+    found = _linked(link) if style == "link" else value_at(body, paging["at"])
     if found in (None, "", False):
         return None
     if isinstance(found, bool) or not isinstance(found, str | int) or len(str(found)) > LONGEST:
@@ -69,16 +70,3 @@ def _linked(header: str) -> str | None:
 
 def _is_next(parameters: str) -> bool:
     return any("next" in (quoted or plain).lower().split() for quoted, plain in _REL.findall(parameters))
-
-
-def look_up(body: Any, pointer: str) -> Any:
-    """The value at a JSON Pointer; None where there is none."""
-    for step in pointer.split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        if isinstance(body, dict):
-            body = body.get(name)
-        elif isinstance(body, list) and name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(body):
-            body = body[int(name)]
-        else:
-            return None
-    return body

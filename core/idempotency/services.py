@@ -17,8 +17,8 @@ from core.crypto.hashing import keyed_hash, same
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter, ProblemError
 from core.idempotency.models import IdempotentRequest
-from core.retention import delete_in_batches
-from core.tenancy import current_scope, unscoped
+from core.pruning import delete_old
+from core.tenancy import current_scope
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
@@ -47,15 +47,17 @@ class Once:
 
     row: IdempotentRequest
     reach: str  # of the token when the request began
-    is_settled: bool = False
+    kept: tuple[bytes, int, str] | None = None  # the answer
 
     def settle(self, content: bytes, status: int = 200, etag: str = "") -> None:
         """Keeps the answer, in the transaction of the effect. Raises when another request holds the key by now."""
+        if self.kept == (content, status, etag):
+            return
         sealed = seal(_place(self.row), orjson.dumps([status, etag, content.decode(), self.reach]))
         mine = IdempotentRequest.objects.unnarrowed().filter(pk=self.row.pk, claim_id=self.row.claim_id)
         if not mine.update(sealed_answer=sealed, status=status):
             raise RequestUnderWayError("another request with this key was made meanwhile")
-        self.is_settled = True
+        self.kept = (content, status, etag)
 
     def release(self) -> None:
         """The request came to nothing: whoever sends it again tries anew."""
@@ -124,8 +126,7 @@ def _take_over(row: IdempotentRequest, fingerprint: bytes, now: dt.datetime) -> 
 
 def prune_requests(*, before: dt.datetime) -> int:
     """Deletes keys used before a time, which must lie at least a day back."""
-    with unscoped("keys end by their age, whosever they are"):
-        return delete_in_batches(IdempotentRequest.objects.filter(claimed_at__lt=before))
+    return delete_old(IdempotentRequest, claimed_at__lt=before)
 
 
 def _place(row: Any) -> Place:

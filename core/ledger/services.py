@@ -15,7 +15,7 @@ from django.utils import timezone
 from core.faults import reach
 from core.ledger.bell import ring
 from core.ledger.models import Run, RunState, Worker
-from core.retention import delete_in_batches
+from core.pruning import delete_old
 from core.tenancy import Scope, scoped, unscoped
 
 LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
@@ -153,10 +153,9 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
 
 def prune_runs(*, before: dt.datetime) -> int:
     """Deletes what ended before a time."""
-    with unscoped(_EVERYBODYS):
-        return delete_in_batches(Run.objects.filter(finished_at__lt=before))
+    return delete_old(Run, finished_at__lt=before)
 
 
 def prune_workers(*, before: dt.datetime) -> int:
     """Deletes what workers that died left of themselves."""
-    return delete_in_batches(Worker.objects.filter(seen_at__lt=before))
+    return delete_old(Worker, seen_at__lt=before)

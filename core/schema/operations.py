@@ -14,7 +14,6 @@ from core.schema.declarations import Operation
 from core.schema.members import MemberSchema, instance_of
 from core.schema.patching import PatchOperationSerializer, with_conditions
 from core.schema.values import Schema
-from core.serializers import in_mode
 
 JSON = "application/json"
 
@@ -45,12 +44,7 @@ class ResourceSchema(MemberSchema):
 
     def request_class(self) -> Any:
         """The serializer of the body, if there is one."""
-        operation = self.operation
-        if operation.action in getattr(operation.view, "requests", {}):
-            return operation.declared("requests")
-        if operation.action in ("create", "update"):
-            return in_mode(operation.view.serializer_class, operation.action)
-        return None
+        return self.operation.view.body_class()
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:
         if self.method == "PATCH":

@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.db import transaction
 
-from core.activity import DONE, Activity, record
+from core.activity import Activity, record
 from core.columns import format_instant
 from core.tenancy import Scope, scoped
 from events.audit.chains import every_organization
@@ -46,6 +46,5 @@ def _news(organization_id: str, message: str) -> Activity:
         object_id=organization_id,
         token_id="",
         organization_id=organization_id,
-        outcome=DONE,
-        message=message,
+        note=message,
     )

@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.models import Account
-from core.activity import DONE, Activity
+from core.activity import DONE, Activity, storable
 from core.columns import IdColumn, is_id, wire_value
 from core.crypto.hashing import keyed_hash, same
 from core.prepared import Prepared, Slot, prepared
@@ -73,7 +73,6 @@ def _columns(activity: Activity) -> dict[str, Any]:
     account_id = _related(activity, "account")
     done = activity.outcome == DONE
     return {
-        "created_at": timezone.now(),
         "audit_type": AuditType.API if done else AuditType.ALARM if activity.outcome in ALARMS else AuditType.ERROR,
         "action": f"{activity.resource}.{activity.verb}",
         "object_id": activity.object_id if is_id(activity.object_id) else None,
@@ -90,7 +89,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "path": call.path if call else "",
         "code": str(activity.status),
         "status": activity.outcome,
-        "response": activity.message[:1024].replace("\x00", "\ufffd") or None,
+        "response": storable(activity.message[:1024]) or None,
         "body": _short(call.body) if call else None,
     }
 

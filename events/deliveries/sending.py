@@ -47,7 +47,20 @@ class DeliveryWork:
     """The ledger's kind of run."""
 
     def __call__(self, claimed: Claim) -> Outcome:
-        return deliver(claimed)
+        """Attempts the delivery of a claim."""
+        delivery: Delivery | None = Delivery.objects.filter(pk=claimed.subject_id).first()
+        webhook: OrganizationWebhook | None = None
+        if delivery is not None:
+            webhook = OrganizationWebhook.objects.filter(pk=delivery.webhook_id).first()
+        if delivery is None or webhook is None:
+            return Outcome("failed", error="the webhook is gone", record=lambda: _forget(claimed.subject_id))
+        if webhook.disabled_at is not None or delivery.state != DeliveryState.PENDING:
+            return Outcome("failed", error="it was cancelled", record=lambda: _cancel(claimed.subject_id))
+        with lane(webhook.id) as is_free:
+            if not is_free:
+                return _put_off(webhook, claimed.at)
+            result = _attempt(webhook, delivery, claimed.at)
+        return _conclusion(webhook, delivery, result, claimed.at)
 
     def give_up(self, claimed: Claim, error: str) -> Outcome:
         """What is left of a delivery that nobody could attempt."""
@@ -60,23 +73,6 @@ class DeliveryWork:
 
 
 WORK = DeliveryWork()
-
-
-def deliver(claimed: Claim) -> Outcome:
-    """Attempts the delivery of a claim."""
-    delivery: Delivery | None = Delivery.objects.filter(pk=claimed.subject_id).first()
-    webhook: OrganizationWebhook | None = None
-    if delivery is not None:
-        webhook = OrganizationWebhook.objects.filter(pk=delivery.webhook_id).first()
-    if delivery is None or webhook is None:
-        return Outcome("failed", error="the webhook is gone", record=lambda: _forget(claimed.subject_id))
-    if webhook.disabled_at is not None or delivery.state != DeliveryState.PENDING:
-        return Outcome("failed", error="it was cancelled", record=lambda: _cancel(claimed.subject_id))
-    with lane(webhook.id) as is_free:
-        if not is_free:
-            return _put_off(webhook, claimed.at)
-        result = _attempt(webhook, delivery, claimed.at)
-    return _conclusion(webhook, delivery, result, claimed.at)
 
 
 def _put_off(webhook: OrganizationWebhook, now: dt.datetime) -> Outcome:

@@ -14,7 +14,7 @@ from core.columns import new_id
 from core.errors import ConflictError
 from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue, enqueue_all
-from core.retention import delete_in_batches
+from core.pruning import delete_in_batches
 from core.tenancy import unscoped
 from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.utils import timezone
 
-from core.activity import DONE, Activity, record
+from core.activity import Activity, record
 from core.errors import ConflictError
 from credentials.models import Credential, CredentialType, OwnerType
 from credentials.services import OVERLAP, delete_owned, open_config
@@ -88,8 +88,7 @@ def give_up(*, webhook: OrganizationWebhook, reason: DisabledReason) -> None:
             object_id=webhook.id,
             token_id="",
             organization_id=webhook.organization_id,
-            outcome=DONE,
-            message=f"disabled: {reason}",
+            note=f"disabled: {reason}",
             subject=webhook,
         )
     )

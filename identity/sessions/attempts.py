@@ -10,7 +10,7 @@ from django.db import connection
 from core.crypto.hashing import keyed_hash
 from core.errors import ProblemError
 from core.limits.policies import address_subject
-from core.retention import delete_in_batches
+from core.pruning import delete_old
 from identity.sessions.models import LogonAttempt
 
 FREE = 5  # failures in a row that cost no wait
@@ -75,4 +75,4 @@ def forgive(key: bytes) -> None:
 
 def prune_attempts(*, before: dt.datetime) -> int:
     """Deletes failures whose last one was before a time."""
-    return delete_in_batches(LogonAttempt.objects.filter(last_at__lt=int(before.timestamp())))
+    return delete_old(LogonAttempt, last_at__lt=int(before.timestamp()))

@@ -120,9 +120,7 @@ def news_of_logon(
         object_id=member_id,
         token_id="",
         organization_id=organization_id or "",
-        outcome=refused.slug if refused else activity.DONE,
-        status=refused.status if refused else 200,
-        message=refused.message if refused else "",
+        refusal=refused,
         member_id=member_id,
         call=activity.call_of(request._request),
     )

@@ -13,7 +13,7 @@ from django.db import IntegrityError, models, transaction
 from core.columns import is_id
 from core.crypto.hashing import keyed_hash
 from core.errors import NotFoundError, OrganizationDisabledError
-from core.retention import delete_in_batches
+from core.pruning import delete_old
 from core.tenancy import Scope, enter, unscoped
 from identity.members.models import Member
 from identity.sso.identities import SignInLostError, SignInRefusedError
@@ -168,8 +168,4 @@ def spend_code(row: SsoCode) -> None:
 
 def prune_sign_ins(*, before: dt.datetime) -> int:
     """Deletes what sign-ins left that ran out before a time."""
-    with unscoped("what ran out is nobody's any more"):
-        return sum(
-            delete_in_batches(model._default_manager.filter(expires__lt=before))
-            for model in (SsoAttempt, SsoCode, SsoAssertion)
-        )
+    return sum(delete_old(model, expires__lt=before) for model in (SsoAttempt, SsoCode, SsoAssertion))

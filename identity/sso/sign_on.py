@@ -283,9 +283,7 @@ def record(request: Request, attempt: SsoAttempt, *, member_id: str = "", refuse
             object_id=member_id or attempt.sso.id,
             token_id="",
             organization_id=attempt.organization_id,
-            outcome=refused.slug if refused else activity.DONE,
-            status=refused.status if refused else 200,
-            message=refused.message if refused else "",
+            refusal=refused,
             member_id=member_id,
             call=activity.call_of(request._request),
         )

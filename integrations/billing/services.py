@@ -20,9 +20,9 @@ from django_filters import FilterSet
 from core.columns import format_instant, is_id
 from core.filters import apply_filters
 from core.listing import Cursor, ListRequest
+from core.pruning import delete_old
 from core.reading import Page, missing
-from core.retention import delete_in_batches
-from core.tenancy import condition, current_scope, unscoped
+from core.tenancy import condition, current_scope
 from identity.suborganizations.models import SubOrganization
 from integrations.billing.models import Usage, UsageBelow
 from integrations.billing.months import end_of, month_of, months_until
@@ -171,5 +171,4 @@ def _add(tar: tarfile.TarFile, name: str, content: Any, now: dt.datetime) -> Non
 
 def prune_usage(*, before: dt.datetime) -> int:
     """Deletes the usage of months that ended before a time. Reports need the last twelve and the current one."""
-    with unscoped("usage ends by its age, whosever it is"):
-        return delete_in_batches(Usage.objects.filter(month__lt=month_of(before)))
+    return delete_old(Usage, month__lt=month_of(before))

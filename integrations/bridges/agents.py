@@ -10,8 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.errors import ConflictError
-from core.retention import delete_in_batches
-from core.tenancy import unscoped
+from core.pruning import delete_old
 from integrations.bridges.models import BridgeAgent, BridgeRequest
 
 LATELY = dt.timedelta(minutes=1)
@@ -48,5 +47,4 @@ def note_heartbeat(*, bridge_id: str, agent_id: str, told: dict[str, Any]) -> No
 
 def prune_requests(*, before: dt.datetime) -> int:
     """Deletes requests that ran out before a time: whoever waited for them died, and no agent came back."""
-    with unscoped("what nobody waits for any more, whosever it is"):
-        return delete_in_batches(BridgeRequest.objects.filter(expires_at__lt=before))
+    return delete_old(BridgeRequest, expires_at__lt=before)

@@ -77,8 +77,8 @@ class AgentViewSet(OpenViewSet):
         note_heartbeat(bridge_id=self.bridge_id, agent_id=told["agent_id"], told=told["status"])
         return HttpResponse(status=204)
 
-    @action(detail=False, methods=["post"])
-    def requests(self, request: Request) -> HttpResponse:
+    @action(detail=False, methods=["post"], url_path="requests")
+    def take(self, request: Request) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         agent_id = validated(ClaimSerializer(data=request.data)).validated_data["agent_id"]
         taken = take_request(bridge_id=self.bridge_id, agent_id=agent_id)

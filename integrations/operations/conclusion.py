@@ -185,9 +185,7 @@ def _announce(operation: Operation, begun: Begun, problem: ProblemError | None) 
             object_id=operation.id,
             token_id="",
             organization_id=begun.claimed.organization_id,
-            outcome=problem.slug if problem else activity.DONE,
-            status=problem.status if problem else 200,
-            message=problem.message if problem else "",
+            refusal=problem,
             subject=operation,
             document=lambda: plan.document(integration),
         )

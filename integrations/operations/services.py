@@ -14,7 +14,7 @@ from core.columns import new_id, read_instant
 from core.durations import parse_duration
 from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue
-from core.tenancy import unscoped
+from core.pruning import delete_old
 from integrations.models import Integration
 from integrations.operations.models import Execution, Operation, OperationStatus
 from integrations.operations.sinks import SINK, find_sink
@@ -62,9 +62,7 @@ def forget_operations(*, integration: Integration) -> None:
 
 def prune_executions(*, before: dt.datetime) -> int:
     """Deletes the history of what ended before a time."""
-    with unscoped("history ends by its age, whosever it is"):
-        deleted, _ = Execution.objects.filter(completed_at__lt=before).delete()
-    return deleted
+    return delete_old(Execution, completed_at__lt=before)
 
 
 def is_full(schedule: dict[str, Any]) -> bool:

@@ -19,8 +19,8 @@ from core.counters import count_in
 from core.errors import InternalError, ProblemError
 from core.outbound import Cost, metered
 from core.prepared import Slot, Statement, prepared
-from core.retention import delete_in_batches
-from core.tenancy import TenantModel, current_scope, unscoped
+from core.pruning import delete_old
+from core.tenancy import current_scope
 from integrations.billing.models import Usage
 from integrations.models import Integration
 from integrations.status.models import LONGEST_ERROR, Health, Status, StatusEvent, StatusHour
@@ -196,14 +196,9 @@ def hours_of_day(integration_id: str | None = None) -> dict[str, Any]:
 
 def prune_events(*, before: dt.datetime) -> int:
     """Deletes the events before a time. Gives their number."""
-    return _prune(StatusEvent, created_at__lt=before)
+    return delete_old(StatusEvent, created_at__lt=before)
 
 
 def prune_hours(*, before: dt.datetime) -> int:
     """Deletes the hours that began before a time. Series need the last 24."""
-    return _prune(StatusHour, hour__lt=before)
-
-
-def _prune(model: type[TenantModel], **old: dt.datetime) -> int:
-    with unscoped("events and hours end by their age, whosever they are"):
-        return delete_in_batches(model.objects.filter(**old))
+    return delete_old(StatusHour, hour__lt=before)

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from core import retention
+from core import pruning
 from core.columns import new_id
 from core.idempotency.models import IdempotentRequest
 from core.ledger.chores import AFTER_FAULT, DAILY, prune_daily, take_chore
@@ -87,7 +87,7 @@ def test_prune__every_name__deletes_what_is_older_of_every_organization(acme: Ap
 
 
 def test_prune__more_than_a_batch__deletes_all(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "_BATCH", 3)
+    monkeypatch.setattr(pruning, "_BATCH", 3)
     for _ in range(7):
         run_of(acme, finished_at=NOW - 40 * DAY)
     assert "7 deleted" in prune("runs")
