@@ -2,13 +2,18 @@
 
 import gc
 import os
+import signal
 
-import django
-from django.conf import settings
-from django.core import signals
-from django.core.cache import close_caches
-from django.core.handlers.base import reset_urlconf
-from django.db import close_old_connections, reset_queries
+# A worker is forked with the handlers of the server's parent process, which would swallow the order to stop while it
+# still loads; the server sets a worker's own once this module is there.
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+import django  # noqa: E402 - what takes long comes after
+from django.conf import settings  # noqa: E402
+from django.core import signals  # noqa: E402
+from django.core.cache import close_caches  # noqa: E402
+from django.core.handlers.base import reset_urlconf  # noqa: E402
+from django.db import close_old_connections, reset_queries  # noqa: E402
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 django.setup(set_prefix=False)

@@ -20,6 +20,7 @@ from core.crypto.startup import verify_keys
 # Of each worker. SQLite has one writer, more threads only wait; the second is for a bridge's agent, which brings the
 # answer that the first may be waiting for.
 THREADS = {"sqlite": "2", "postgresql": "4"}
+SECONDS_TO_STOP = 20  # for what is being answered when the server is told to stop; outbound requests end within 15
 
 
 class Command(BaseCommand):
@@ -53,6 +54,7 @@ class Command(BaseCommand):
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
         arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
         arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
+        arguments += ["--workers-kill-timeout", str(SECONDS_TO_STOP)]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
