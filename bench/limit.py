@@ -54,6 +54,24 @@ INSERT = statement(
     "INSERT INTO accounts_account (name, created_at, updated_at, id, fullname, organization_id, environment, labels) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+# What a change tells: the webhooks that want it, and a row of the audit log, chained to the one before it.
+WEBHOOKS = statement(
+    "SELECT id, environment, filters FROM events_organizationwebhook WHERE organization_id = ? AND disabled_at IS NULL"
+)
+CHAIN = statement("SELECT sequence, digest FROM events_auditchain WHERE organization_id = ?")
+LOCKED_CHAIN = CHAIN + " FOR UPDATE" if POSTGRESQL else CHAIN
+FIRST = statement(
+    "INSERT INTO events_auditchain (organization_id, sequence, digest, pruned_sequence, pruned_digest) "
+    "VALUES (?, 0, ?, 0, ?) ON CONFLICT DO NOTHING"
+)
+EVENT = (
+    *("id", "organization_id", "sequence", "created_at", "audit_type", "action", "object_id", "token_id", "account_id"),
+    *("environment", "remote_addr", "user_agent", "method", "path", "code", "status", "body"),
+)
+AUDIT = statement(
+    f"INSERT INTO events_auditevent ({', '.join(EVENT)}, digest) VALUES ({', '.join('?' * len(EVENT))}, ?)"
+)
+MOVE = statement("UPDATE events_auditchain SET sequence = ?, digest = ? WHERE organization_id = ?")
 
 
 def connect() -> Any:
@@ -80,13 +98,14 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def organization_of(header: str) -> str | None:
+def asking(header: str) -> tuple[str, str] | None:
+    """The organization and the token of a request."""
     secret = header.removeprefix("Bearer ")
     rows = run(TOKEN, secret[4:20])
     digest = hmac.digest(KEY, secret.encode(), hashlib.sha256)
     if not rows or not hmac.compare_digest(digest, rows[0][0]) or rows[0][1] <= now():
         return None
-    return str(rows[0][3])
+    return str(rows[0][3]), str(rows[0][2])
 
 
 def shown(row: tuple[Any, ...]) -> dict[str, Any]:
@@ -95,8 +114,8 @@ def shown(row: tuple[Any, ...]) -> dict[str, Any]:
     return account
 
 
-def create(organization_id: str, body: bytes) -> Any:
-    given = orjson.loads(body)
+def create(organization_id: str, token_id: str, environ: dict[str, Any]) -> Any:
+    given = orjson.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
     moment = now()
     row = (
         given["name"],
@@ -112,18 +131,37 @@ def create(organization_id: str, body: bytes) -> Any:
     taken = run(TAKEN, organization_id, given["name"])
     if not taken:
         run(INSERT, *row)
+        run(WEBHOOKS, organization_id)
+        audit(organization_id, token_id, row[3], given, environ)
     run("COMMIT")
     return None if taken else {"account": shown(row)}
 
 
+def audit(organization_id: str, token_id: str, account_id: str, given: Any, environ: dict[str, Any]) -> None:
+    chain = run(LOCKED_CHAIN, organization_id)
+    if not chain:
+        run(FIRST, organization_id, b"", b"")
+        chain = run(LOCKED_CHAIN, organization_id)
+    sequence, before = chain[0][0] + 1, bytes(chain[0][1])
+    event = (
+        *(str(uuid_utils.uuid7()), organization_id, sequence, now(), "API", "accounts.create", account_id, token_id),
+        *(account_id, given["environment"], environ["REMOTE_ADDR"], environ.get("HTTP_USER_AGENT", "")),
+        *("POST", environ["PATH_INFO"], "200", "done", orjson.dumps(given).decode()),
+    )
+    digest = hmac.digest(KEY, before + orjson.dumps(event), hashlib.sha256)
+    run(AUDIT, *event, digest)
+    run(MOVE, sequence, digest, organization_id)
+
+
 def application(environ: dict[str, Any], start: Start) -> list[bytes]:
-    organization_id = organization_of(environ.get("HTTP_AUTHORIZATION", ""))
+    known = asking(environ.get("HTTP_AUTHORIZATION", ""))
     content: Any
-    if organization_id is None:
+    if known is None:
         start("401 Unauthorized", [("Content-Length", "0")])
         return [b""]
+    organization_id, token_id = known
     if environ["REQUEST_METHOD"] == "POST":
-        content = create(organization_id, environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        content = create(organization_id, token_id, environ)
     elif environ["PATH_INFO"] == "/v1/accounts":
         urllib.parse.parse_qs(environ["QUERY_STRING"])
         content = [shown(row) for row in run(LIST, organization_id)]

@@ -52,7 +52,9 @@ django.setup()
 
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.db import models, transaction  # noqa: E402
+from django.forms import model_to_dict  # noqa: E402
 from django.urls import include, path  # noqa: E402
+from django.utils import timezone  # noqa: E402
 from rest_framework import authentication, exceptions, pagination, routers, serializers, viewsets  # noqa: E402
 
 KEY = bytes.fromhex(os.environ["BENCH_HASH_KEY"])
@@ -118,6 +120,67 @@ class Account(models.Model):
         return self.name
 
 
+class Webhook(models.Model):
+    id = models.CharField(primary_key=True, max_length=36)
+    organization_id = models.CharField(max_length=36)
+    environment = models.CharField(max_length=16)
+    filters = JsonText()
+    disabled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        app_label = "bench"
+        db_table = "events_organizationwebhook"
+        managed = False
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class AuditChain(models.Model):
+    organization_id = models.CharField(primary_key=True, max_length=36)
+    sequence = models.PositiveBigIntegerField(default=0)
+    digest = models.BinaryField(default=bytes)
+    pruned_sequence = models.PositiveBigIntegerField(default=0)
+    pruned_digest = models.BinaryField(default=bytes)
+
+    class Meta:
+        app_label = "bench"
+        db_table = "events_auditchain"
+        managed = False
+
+    def __str__(self) -> str:
+        return self.organization_id
+
+
+class AuditEvent(models.Model):
+    id = models.CharField(primary_key=True, max_length=36, default=lambda: str(uuid_utils.uuid7()))
+    organization_id = models.CharField(max_length=36)
+    sequence = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField()
+    audit_type = models.CharField(max_length=16, default="API")
+    action = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=36)
+    token_id = models.CharField(max_length=36)
+    account_id = models.CharField(max_length=36)
+    environment = models.CharField(max_length=16)
+    remote_addr = models.CharField(max_length=64)
+    user_agent = models.CharField(max_length=255)
+    method = models.CharField(max_length=16)
+    path = models.CharField(max_length=2048)
+    code = models.CharField(max_length=3, default="200")
+    status = models.CharField(max_length=64, default="done")
+    body = JsonText()
+    digest = models.BinaryField()
+
+    class Meta:
+        app_label = "bench"
+        db_table = "events_auditevent"
+        managed = False
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class TokenAuthentication(authentication.BaseAuthentication):
     def authenticate(self, request: Any) -> tuple[Token, None]:
         text = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
@@ -158,7 +221,33 @@ class AccountViewSet(viewsets.ModelViewSet[Account]):
     def perform_create(self, serializer: Any) -> None:
         if self.get_queryset().filter(name=serializer.validated_data["name"]).exists():
             raise exceptions.ValidationError({"name": ["is taken"]})
-        serializer.save(organization_id=self.request.user.organization_id)  # type: ignore[union-attr]
+        account = serializer.save(organization_id=self.request.user.organization_id)  # type: ignore[union-attr]
+        list(Webhook._default_manager.filter(organization_id=account.organization_id, disabled_at=None))
+        self.audit(account)
+
+    def audit(self, account: Account) -> None:
+        chains = AuditChain._default_manager.select_for_update()
+        chain, _ = chains.get_or_create(organization_id=account.organization_id)
+        event = AuditEvent(
+            organization_id=account.organization_id,
+            sequence=chain.sequence + 1,
+            created_at=timezone.now(),
+            action="accounts.create",
+            object_id=account.id,
+            token_id=self.request.user.id,  # type: ignore[union-attr]
+            account_id=account.id,
+            environment=account.environment,
+            remote_addr=self.request.META["REMOTE_ADDR"],
+            user_agent=self.request.headers.get("User-Agent", ""),
+            method=self.request.method,
+            path=self.request.path,
+            body=self.request.data,
+        )
+        values = json.dumps([str(value) for name, value in model_to_dict(event).items() if name != "digest"])
+        event.digest = hmac.digest(KEY, bytes(chain.digest) + values.encode(), hashlib.sha256)
+        event.save(force_insert=True)
+        chain.sequence, chain.digest = event.sequence, event.digest
+        chain.save()
 
 
 router = routers.SimpleRouter(trailing_slash=False)

@@ -31,6 +31,11 @@ def format_instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def now_text() -> str:
+    """This very moment, as `format_instant` shows it."""
+    return format_instant(dt.datetime.now(dt.UTC))
+
+
 def read_instant(text: str) -> dt.datetime | None:
     """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
     try:

@@ -41,7 +41,7 @@ class Row(TenantModel):
         """Django's own compiles the statement anew for every row, which takes as long as running it."""
         database = connections[using]
         values = [field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields]
-        _insertion(type(self), tuple(fields)).run(values)
+        insertion(type(self), tuple(fields)).run(values)
         return []
 
 
@@ -86,7 +86,8 @@ class Resource(Timed):
 
 
 @functools.cache
-def _insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...]) -> Statement:
+def insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...]) -> Statement:
+    """The statement that inserts one row of these columns, compiled once."""
     quote = connection.ops.quote_name
     names, places = ", ".join(quote(str(f.column)) for f in fields), ", ".join(["%s"] * len(fields))
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - the model's names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,7 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from core import errors
-from core.columns import format_instant
+from core.columns import now_text
 from core.errors import ABSENT, ProblemError, Related
 
 log = structlog.get_logger("synqmgr.problems")
@@ -54,7 +53,7 @@ def _details(error: ProblemError) -> dict[str, Any]:
 def build_problem(error: ProblemError, request_id: str) -> dict[str, Any]:
     """The `Problem` of the contract."""
     problem = _details(error) | {
-        "occurred_at": format_instant(dt.datetime.now(dt.UTC)),
+        "occurred_at": now_text(),
         "status": error.status,
         "instance": f"urn:uuid:{request_id}",
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import set_script_prefix
 
 
 class BareRequest(WSGIRequest):
@@ -25,7 +26,16 @@ class Handler(WSGIHandler):
 
     request_class = BareRequest
 
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
+        """Django's own without its signal, and without asking for each header by name."""
+        set_script_prefix(get_script_name(environ))
+        response = self.get_response(self.request_class(environ))
+        headers = [*response.headers._store.values()]
+        headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
+        start_response(f"{response.status_code} {response.reason_phrase}", headers)
+        return response
+
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = self._middleware_chain(request)  # type: ignore[attr-defined]
-        response._resource_closers.append(request.close)  # type: ignore[attr-defined]
+        response: HttpResponseBase = self._middleware_chain(request)
+        response._resource_closers.append(request.close)
         return response

@@ -13,7 +13,6 @@ from django.conf import settings  # noqa: E402
 from django.core import signals  # noqa: E402
 from django.core.cache import close_caches  # noqa: E402
 from django.core.handlers.base import reset_urlconf  # noqa: E402
-from django.db import close_old_connections, reset_queries  # noqa: E402
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 django.setup(set_prefix=False)
@@ -27,10 +26,7 @@ from synqmgr import urls  # noqa: E402, F401 - loaded here, so that no request w
 
 application = Handler()
 
-# What costs each request and does nothing here: the end of a request looks after the connections as its start
-# does, debug mode alone keeps queries, and there is no cache and no second URL configuration. A tenth of a small read.
-signals.request_started.disconnect(reset_queries)
-signals.request_started.disconnect(close_old_connections)
+# What costs each request and does nothing here: there is no cache and no second URL configuration.
 signals.request_finished.disconnect(close_caches)
 signals.request_finished.disconnect(reset_urlconf)
 refuse_unsafe_settings()

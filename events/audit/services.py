@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from django.db import connection, models, transaction
-from django.utils import timezone
+from django.db import models, transaction
 
 from accounts.models import Account
 from core.activity import DONE, Activity, storable
-from core.columns import IdColumn, is_id, wire_value
+from core.columns import IdColumn, is_id, new_id, now_text, wire_value
 from core.crypto.hashing import keyed_hash, same
+from core.models import insertion
 from core.prepared import Prepared, Slot, prepared
 from core.tenancy import current_scope
 from events.audit.models import AuditChain, AuditEvent, AuditType
@@ -26,21 +26,15 @@ _BATCH = 1000
 
 def append_event(activity: Activity) -> None:
     """Writes the row of one activity, in the transaction of its cause and as its last step: it locks the chain."""
-    event = AuditEvent.in_scope(**_columns(activity))
-    _settle_keys()
-    sequence, digest = _lock_chain(event.organization_id)
-    event.sequence, event.created_at = sequence + 1, timezone.now()  # under the lock, so that times follow the chain
-    event.digest = digest_of(event, digest)
-    event.save(force_insert=True)
-    _move_chain().rows(sequence=event.sequence, digest=event.digest, organization_id=event.organization_id)
-
-
-def _settle_keys() -> None:
-    """Checks foreign keys now: at the commit, with the chain locked, a check would wait for who waits for the chain."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+    organization_id, columns = current_scope().organization_id, _columns(activity)
+    sequence, before = _lock_chain(organization_id)
+    # The time is taken under the lock, so that times follow the chain.
+    columns |= {"id": new_id(), "organization_id": organization_id, "sequence": sequence + 1, "created_at": now_text()}
+    values = [columns[field.attname] for field in _chained()]
+    digest = _digest(values, before)
+    # Past the model: no instance is needed of what nobody changes, and every change waits for this.
+    insertion(AuditEvent, (*_chained(), _digest_column())).run([*values, digest])
+    _move_chain().rows(sequence=sequence + 1, digest=digest, organization_id=organization_id)
 
 
 def _lock_chain(organization_id: str) -> tuple[int, bytes]:
@@ -69,11 +63,14 @@ def _move_chain() -> Prepared:
 
 
 def _columns(activity: Activity) -> dict[str, Any]:
+    """What an event's columns hold of an activity, as the databases take it."""
     call, subject = activity.call, activity.subject
     account_id = _related(activity, "account")
     done = activity.outcome == DONE
     return {
-        "audit_type": AuditType.API if done else AuditType.ALARM if activity.outcome in ALARMS else AuditType.ERROR,
+        "audit_type": (
+            AuditType.API if done else AuditType.ALARM if activity.outcome in ALARMS else AuditType.ERROR
+        ).value,
         "action": f"{activity.resource}.{activity.verb}",
         "object_id": activity.object_id if is_id(activity.object_id) else None,
         "token_id": activity.token_id or None,
@@ -82,7 +79,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "integration_id": _related(activity, "integration"),
         "bridge_group_id": _related(activity, "bridge_group"),
         "category": getattr(subject, "category", None),
-        "environment": _environment_of(subject, account_id),
+        "environment": str(_environment_of(subject, account_id)),
         "remote_addr": call.address if call else "",
         "user_agent": call.agent if call else "",
         "method": call.method if call else "",
@@ -90,7 +87,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "code": str(activity.status),
         "status": activity.outcome,
         "response": storable(activity.message[:1024]) or None,
-        "body": _short(call.body) if call else None,
+        "body": _text(call.body) if call else None,
     }
 
 
@@ -111,9 +108,13 @@ def _environment_of(subject: Any, account_id: str | None) -> str:
     return Account.objects.unnarrowed().filter(pk=account_id).values_list("environment", flat=True).first() or ""
 
 
-def _short(body: Any) -> Any:
-    size = len(orjson.dumps(body))
-    return body if size <= LONGEST_BODY else {"truncated": f"the body had {size} bytes"}
+def _text(body: Any) -> str | None:
+    if body is None:
+        return None
+    text = orjson.dumps(body)
+    if len(text) > LONGEST_BODY:
+        text = orjson.dumps({"truncated": f"the body had {len(text)} bytes"})
+    return text.decode()
 
 
 @functools.cache
@@ -121,9 +122,16 @@ def _chained() -> tuple[models.Field[Any, Any], ...]:
     return tuple(f for f in AuditEvent._meta.concrete_fields if f.name != "digest")
 
 
+def _digest_column() -> models.Field[Any, Any]:
+    return AuditEvent._meta.get_field("digest")
+
+
 def digest_of(event: AuditEvent, before: bytes) -> bytes:
     """The keyed hash of an event and the digest before it."""
-    values = [wire_value(field, getattr(event, field.attname)) for field in _chained()]
+    return _digest([wire_value(field, getattr(event, field.attname)) for field in _chained()], before)
+
+
+def _digest(values: list[Any], before: bytes) -> bytes:
     return keyed_hash(before.hex() + orjson.dumps(values).decode(), "audit")
 
 

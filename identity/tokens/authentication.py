@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from core.columns import IdColumn, InstantColumn, TextColumn, format_instant
+from core.columns import IdColumn, InstantColumn, TextColumn, now_text
 from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, UnauthenticatedError
 from core.lookup import Lookup
@@ -122,7 +121,7 @@ class TokenAuthentication(BaseAuthentication):
             raise UnauthenticatedError(_UNUSABLE)
         secret = self.find(public_id, text.strip())
         address = client_address(request._request)
-        now = format_instant(dt.datetime.now(dt.UTC))
+        now = now_text()
         self.refuse_unusable(secret, address, now)
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
             with scoped(Scope(secret.organization_id)):

@@ -17,7 +17,7 @@ from django.db.models import Max, Min, QuerySet
 from django.utils import timezone
 from django_filters import FilterSet
 
-from core.columns import format_instant, is_id
+from core.columns import format_instant, is_id, now_text
 from core.filters import apply_filters
 from core.listing import Cursor, ListRequest
 from core.pruning import delete_old
@@ -141,11 +141,11 @@ def write_archive(*, months: list[str], to: IO[bytes]) -> None:
                     _add(tar, f"billing-{month}.csv", sheet, now)
                 text.detach()
             found = f"{number} lines" if number else "nothing billed, left out"
-            log.append(f"{format_instant(timezone.now())} {month}: {found}")
+            log.append(f"{now_text()} {month}: {found}")
         version = settings.SPECTACULAR_SETTINGS["VERSION"]
         about = {"exported_at": format_instant(now), "version": version, "months": covered}
         _add(tar, "metadata.json", io.BytesIO(orjson.dumps(about, option=orjson.OPT_INDENT_2)), now)
-        log.append(f"{format_instant(timezone.now())} done")
+        log.append(f"{now_text()} done")
         _add(tar, "export.log", io.BytesIO("".join(f"{line}\n" for line in log).encode()), now)
 
 

@@ -13,9 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
-from django.utils import timezone
 
-from core.columns import format_instant
+from core.columns import now_text
 from core.crypto.keyring import KeyringError, Wrapped, get_keyring
 from core.crypto.startup import rows_by_version
 
@@ -50,7 +49,7 @@ def describe() -> Manifest:
     return Manifest(
         format=FORMAT,
         version=str(settings.SPECTACULAR_SETTINGS["VERSION"]),
-        made_at=format_instant(timezone.now()),
+        made_at=now_text(),
         database=connection.vendor,
         database_version=".".join(map(str, connection.get_database_version())),
         migrations=sorted(".".join(key) for key in MigrationLoader(connection).applied_migrations),

@@ -13,7 +13,7 @@ import pytest
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.columns import format_instant
+from core.columns import format_instant, now_text
 from core.ledger.models import Run
 from core.ledger.services import claim
 from core.tenancy import scoped
@@ -181,7 +181,7 @@ def test_disabled__and_enabled_again__recovers_what_it_missed(acme: Api, receive
     webhook = make_webhook(acme, receiver.url)
     path = f"{WEBHOOKS}/{webhook['id']}"
     make_account(acme)
-    start = format_instant(dt.datetime.now(dt.UTC))
+    start = now_text()
     make_account(acme)
     shown = ok(acme.post(f"{path}/disable"))
     assert shown["disabled_reason"] == "requested"
