@@ -36,6 +36,6 @@ class Handler(WSGIHandler):
         return response
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = self._middleware_chain(request)
-        response._resource_closers.append(request.close)
+        response: HttpResponseBase = self._middleware_chain(request)  # type: ignore[attr-defined]
+        response._resource_closers.append(request.close)  # type: ignore[attr-defined]
         return response
