@@ -59,7 +59,10 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """`told` is the organization that the session was told last, None when that is not known."""
+    """`told` is the organization that the session was told last, None when that is not known.
+
+    `direct` is a cursor for statements whose rows are fetched at once: making one costs as much as a small read.
+    """
 
     ops_class = DatabaseOperations
 
@@ -74,6 +77,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         self.is_tenant = False
+        self.direct = self.connection.cursor(binary=True)
         super().init_connection_state()
         self.assume_tenant()
 
