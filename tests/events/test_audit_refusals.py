@@ -137,7 +137,7 @@ def test_token__with_another_secret__is_not_told(acme: Api) -> None:
     assert refusals(acme) == []
 
 
-def test_method__that_an_address_lacks__with_an_ended_token__is_not_told(acme: Api) -> None:
+def test_token__expired_and_sent_with_a_method_that_is_not_there__is_not_told(acme: Api) -> None:
     made, caller = make_token(acme)
     with scoped(acme.scope):
         TokenSecret.objects.filter(token_id=made["id"]).update(expires=dt.datetime.now(dt.UTC))
