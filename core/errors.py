@@ -33,6 +33,7 @@ class ProblemError(Exception):
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "invalid-request"
     remedy: ClassVar[str] = "Correct the request and send it again."
+    principal: Any = None  # whose secret it was that was refused, if it was right in itself
 
     def __init__(  # noqa: PLR0913 - the parts of a Problem, all named
         self,

@@ -19,6 +19,7 @@ _MOST = 2**63 - 1  # that a column holds
 _CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+)?)\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
 _SPELLINGS = {"neq": "ne"}
 _LOOKUPS = {"eq": "exact", "ne": "exact", "gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte", "like": "like"}
+_CHOOSING = ("eq", "in", "gt", "gte", "lt", "lte")
 EQUALITY = ("eq", "ne", "in", "not in")
 ORDERED = (*EQUALITY, "gt", "gte", "lt", "lte")
 
@@ -166,6 +167,12 @@ def apply_filters(
     for text in conditions:
         queryset = queryset.filter(read_condition(filterset, text, queryset.model))
     return queryset
+
+
+def filters_by(text: str, fields: tuple[str, ...]) -> bool:
+    """Whether a condition names some values or a range of one of these fields."""
+    match = _CONDITION.match(text)
+    return match is not None and match["field"] in fields and match["op"] in _CHOOSING
 
 
 def read_condition(filterset: type[django_filters.FilterSet], text: str, model: type[models.Model]) -> Q:

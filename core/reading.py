@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +11,10 @@ from django.db import models
 from django.db.models import QuerySet
 from django_filters import FilterSet
 
-from core.columns import column_at, is_id
+from core.columns import column_at, format_instant, is_id
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
-from core.filters import apply_filters
-from core.listing import MOST, Cursor, ListRequest, Order, complete, seek
+from core.filters import apply_filters, filters_by
+from core.listing import MOST, Cursor, ListRequest, Order, complete, seek, stop
 from core.plan import Row, in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared
 from core.serializers import ResourceSerializer
@@ -32,6 +33,7 @@ class Span(NamedTuple):
     key: Sequence[Any] | None  # of the row that they come after
     limit: int
     also: tuple[str, ...] = ()
+    until: Sequence[Any] | None = None  # the key of the last row that may be looked at
 
 
 class Reader:
@@ -102,7 +104,8 @@ class Reader:
         """One page of a list whose objects have none, in order."""
         order = cursor.complete(asked.order)
         key = self._key_by(cursor, asked.start_after, order, fixed) if asked.start_after else None
-        rows = self._rows(asked, Span(order, key, asked.limit + cursor.ties, cursor.columns), fixed, filterset)
+        until = self._last_looked_at(cursor, asked, Span(order, key, 1), fixed, filterset)
+        rows = self._rows(asked, Span(order, key, asked.limit + cursor.ties, cursor.columns, until), fixed, filterset)
         width, shared = len(self.plan.columns), len(cursor.paths)
         if len(rows) > asked.limit:
             last, after = rows[-2][width:], rows.pop()[width:]
@@ -111,8 +114,22 @@ class Reader:
                 place = [dict(zip(cursor.columns, last, strict=True)).get(path) for path, _ in order]
                 if None not in place:
                     rows += self._rows(asked, Span(order, place, MOST, cursor.columns), same, filterset)
-        following = ",".join(map(str, rows[-1][width:])) if len(rows) >= asked.limit else ""
-        return self.plan.encode([row[:width] for row in rows]), following
+        following = rows[-1][width:] if len(rows) >= asked.limit else until or ()
+        return self.plan.encode([row[:width] for row in rows]), ",".join(map(str, following))
+
+    def _last_looked_at(
+        self, cursor: Cursor, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]
+    ) -> Sequence[Any] | None:
+        """The key of the last row that a page looks at for its filters, in the wire's text; None if it needs no end."""
+        chosen = [text for text in asked.filters if filters_by(text, cursor.indexed)]
+        if cursor.most is None or len(chosen) == len(asked.filters):
+            return None
+        queryset = apply_filters(self.rows_in(current_scope(), fixed), filterset, chosen)
+        queryset = seek(queryset, span.order, span.key) if span.key is not None else queryset
+        columns = [f"-{path}" if descending else path for path, descending in span.order]
+        keys = queryset.order_by(*columns).values_list(*cursor.columns)
+        found = Prepared(keys[cursor.most - 1 : cursor.most]).rows()
+        return [format_instant(v) if isinstance(v, dt.datetime) else str(v) for v in found[0]] if found else None
 
     def _rows(self, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]) -> list[Row]:
         scope = current_scope()
@@ -132,6 +149,8 @@ class Reader:
     def _ordered(self, queryset: QuerySet[Any, Any], span: Span) -> QuerySet[Any, Any]:
         if span.key is not None:
             queryset = seek(queryset, span.order, span.key)
+        if span.until is not None:
+            queryset = stop(queryset, span.order, span.until)
         columns = [f"-{path}" if descending else path for path, descending in span.order]
         return self.plan.selecting(queryset, *span.also).order_by(*columns)[: span.limit]
 

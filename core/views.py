@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,9 +13,7 @@ from django_filters import FilterSet
 from rest_framework.request import Request
 
 from core.columns import format_instant
-from core.errors import (
-    ForbiddenError,
-)
+from core.errors import ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
 from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
@@ -173,6 +173,18 @@ class ResourceViewSet(ReadViewSet):
         instance = find(self.reader.model, self.identifier(), self.fixed(), lock=True)
         refuse_unless_matching(self.request.headers, self.tag(instance))
         return instance
+
+    def addressed(self) -> Any:
+        """The object of the address, else what objects at this address belong to. It takes no lock."""
+        above = self.above()
+        if self.singleton or self.lookup_url_kwarg in self.kwargs:
+            with contextlib.suppress(ProblemError):
+                return find(self.reader.model, self.identifier(), self.fixed())
+        return above
+
+    def above(self) -> Any:
+        """Something with the `account_id` of the objects at this address, if they have one."""
+        return types.SimpleNamespace(**self.fixed())
 
     def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
         """Replaces the object of the address by a body, all or nothing."""

@@ -52,6 +52,9 @@ class CredentialViewSet(ResourceViewSet):
         owner = self.owner()
         return {"owner_type": owner.type, "owner_id": owner.id}
 
+    def above(self) -> Owner:
+        return self.owner()
+
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         asked = serializer.validated_data["owner_type"]
         owner = find_owner(self.kwargs["owner_id"], [asked], lock=True)

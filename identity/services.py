@@ -6,6 +6,7 @@ import dataclasses
 
 from django.db import transaction
 
+from core import activity
 from core.crypto.hierarchy import create_organization_key, shred_organization
 from core.tenancy import Scope, scoped
 from identity.members.models import Member
@@ -35,6 +36,7 @@ def open_organization(
     """Makes a new organization's key, built-in roles, first token and first member, so that work can begin."""
     create_organization_key(organization_id=of.id)
     with scoped(Scope(of.id)):
+        activity.open_log()
         create_builtin_roles(is_root=of.organization_type == OrganizationType.ROOT)
         issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl, refresh_ttl=refresh_ttl))
         first = create_member(spec=member, by=None) if member else None
@@ -44,8 +46,13 @@ def open_organization(
 
 
 @transaction.atomic
-def delete_organization(*, of: Organization) -> None:
-    """Deletes an organization with all it has. What was sealed for it cannot be opened from here on."""
+def delete_organization(*, of: Organization) -> str:
+    """Deletes an organization with all it has. What was sealed for it cannot be opened from here on.
+
+    Gives what the one above is to keep of its audit log.
+    """
     shred_organization(organization_id=of.id)
     with scoped(Scope(of.id)):
+        told = activity.close_log()
         Organization.objects.get().delete()
+    return told

@@ -185,19 +185,19 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
             draft = validated(update(integration, data=self.body(), context=self.context())).draft
-            return self.verified(draft, open_values(integration=integration), integration.id)
+            return self.verified(draft, open_values(integration=integration), integration)
         point = integration.integration_point
         draft = draft_integration(
             account=self.account, config=integration.provider_config, point=point, integration=integration
         ).through(integration.bridge_selector)
-        self.record(object_id=integration.id)
+        self.record(subject=integration)
         return self.json(self.messages(verify_integration(integration=integration, draft=draft)))
 
-    def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
+    def verified(self, draft: Draft, values: dict[str, str], integration: Integration | None = None) -> HttpResponse:
         """What speaks against a draft that is not stored."""
         if not current_scope().reaches_category(draft.provider.connector_id):
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
-        self.record(object_id=integration_id)
+        self.record(subject=integration or self.above())
         return self.json(self.messages(verify_draft(draft=draft, values=values)))
 
 
@@ -225,6 +225,10 @@ class IntegrationTokenViewSet(ScopedViewSet):
             content = {"result": shown_once(issued)["primary"]["access"]}
             self.record(subject=issued.token, answer=content)
         return self.json(content)
+
+    def addressed(self) -> Any:
+        account = find(Account, self.kwargs["account_id"])
+        return find(Integration, self.kwargs["integration_id"], {"account_id": account.id})
 
     def issue(self, integration: Integration, asked: dict[str, Any]) -> IssuedToken:
         spec = TokenSpec(

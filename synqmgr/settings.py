@@ -121,7 +121,7 @@ RUN_KINDS = {
     "operation": "integrations.operations.runner.WORK",
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
-ACTIVITY_RECORDER = "events.services.record"
+ACTIVITY_RECORDER = "events.services"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
 STATIC_URL = "/static/"

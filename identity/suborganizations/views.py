@@ -67,4 +67,4 @@ class SubOrganizationViewSet(ResourceViewSet):
         return made, {"result": result}
 
     def perform_destroy(self, instance: SubOrganization) -> None:
-        delete_organization(of=instance)
+        self.note = delete_organization(of=instance)

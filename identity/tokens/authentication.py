@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from core.columns import IdColumn, InstantColumn, TextColumn, now_text
 from core.crypto.hashing import keyed_hash, same
-from core.errors import OrganizationDisabledError, UnauthenticatedError
+from core.errors import OrganizationDisabledError, ProblemError, UnauthenticatedError
 from core.lookup import Lookup
 from core.network import client_address
 from core.permissions import Grant, Principal
@@ -20,6 +20,7 @@ from core.plan import WireText
 from core.prepared import Slot
 from core.tenancy import Scope, scoped
 from identity.members.models import SHUT_OUT, is_password_over, must_enrol
+from identity.tokens.models import Slot as SecretSlot
 from identity.tokens.models import Token, TokenSecret
 from identity.tokens.networks import holds
 from identity.tokens.rights import OWN_SESSION, links_of
@@ -122,7 +123,11 @@ class TokenAuthentication(BaseAuthentication):
         secret = self.find(public_id, text.strip())
         address = client_address(request._request)
         now = now_text()
-        self.refuse_unusable(secret, address, now)
+        try:
+            self.refuse_unusable(secret, address, now)
+        except ProblemError as refusal:
+            refusal.principal = self.principal(secret, now)  # only for the log: whoever comes here has the secret
+            raise
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
             with scoped(Scope(secret.organization_id)):
                 Token.objects.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
@@ -159,6 +164,13 @@ class RefreshAuthentication(TokenAuthentication):
     kind = "refresh"
     scheme = "RefreshAuth"
     description = "The refresh secret of a token. It opens nothing but the refresh of that token."
+
+    def find(self, public_id: str, text: str) -> Secret:
+        """Whoever has one that was dropped is not asked from where: it is a thief's, or its owner's after a theft."""
+        secret = super().find(public_id, text)
+        with scoped(Scope(secret.organization_id)):
+            is_dropped = TokenSecret.objects.filter(public_id=public_id, slot=SecretSlot.DROPPED).exists()
+        return dataclasses.replace(secret, networks=None) if is_dropped else secret
 
     @staticmethod
     def principal(secret: Secret, now: str) -> Principal:

@@ -167,6 +167,9 @@ class TokenRenewalViewSet(ScopedViewSet):
             self.record(subject=token)
         return self.json({"result": shown_once(issued)})
 
+    def addressed(self) -> Any:
+        return find(Token, self.kwargs["refresh_token_id"])
+
     def owner_id(self) -> str | None:
         """The id of the organization or the integration that the address names."""
         identifier, organization = self.kwargs["owner_id"].lower(), organization_in_scope()
@@ -185,6 +188,9 @@ class TokenRefreshViewSet(ScopedViewSet):
     verbs = {"refresh": "refresh"}
     results = {"refresh": RefreshTokenSerializer}
     raises = {"refresh": (ReplacedSecretError, ReusedSecretError)}
+
+    def addressed(self) -> Any:
+        return find(Token, self.kwargs["refresh_token_id"])
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [RefreshAuthentication()] if self.action == "refresh" else super().get_authenticators()
