@@ -9,7 +9,7 @@ import pytest
 from catalog.adapters.interface import Record
 from core.tenancy import scoped
 from integrations.models import Integration
-from integrations.operations.mapping import resource_and_action, transform
+from integrations.operations.mapping import find_transformation, resource_and_action
 from integrations.schedules import OPERATIONS
 from tests.api import Api
 from tests.integrations.operations.worked import MOCK, SINK, history, kept, schedule, soon, work_at
@@ -74,7 +74,7 @@ def test_additional_mapping__of_each_type__fills_custom_fields(
     data = {"a": {"b": 5}, "n": "12", "t": "2026-01-31T12:00:00Z", "f": "True", "l": [{}, {"c": "second"}]}
     integration = Integration(mappings=None, additional_mappings=[additional(**mapping)])
     with scoped(acme.scope):
-        (record,) = transform(records=[Record("1", None, data)], integration=integration, operation=OPERATION)
+        record = find_transformation(integration=integration, operation=OPERATION).apply(Record("1", None, data))
     assert record.data == (data if expected is None else {**data, "custom_fields": expected})
 
 
