@@ -83,10 +83,10 @@ def begin(claimed: Claim) -> Begun | None:
 class Harvest:
     """What one attempt has come to, and after which page the next goes on; after none if that was all."""
 
+    began: float
     page: str
     records: list[Record] = dataclasses.field(default_factory=list)
     size: int = 0
-    began: float = dataclasses.field(default_factory=time.monotonic)
     interruption: ProblemError | None = None
 
     def take(self, page: Page, transformation: Transformation) -> bool:
@@ -162,7 +162,7 @@ def prepare(begun: Begun) -> tuple[Source, Query, Integration]:
 
 def read(source: Source, query: Query, page: str, transformation: Transformation) -> Harvest:
     """As many pages as an attempt may take. What passes by itself ends it after those before, if there are any."""
-    harvest = Harvest(page)
+    harvest = Harvest(time.monotonic(), page)
     while not harvest.is_full():
         try:
             answer = call(source, query, harvest.page)
