@@ -20,7 +20,7 @@ from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 
 KIND = "delivery"  # of runs in the ledger
 MOST_RECOVERED = 500  # by one request
-BATCH = 1000  # cancelled or deleted by one request or transaction
+BATCH = 500  # cancelled or deleted by one request or transaction
 
 
 class DeliveryUnderWayError(ConflictError):
