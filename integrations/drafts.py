@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from accounts.models import Account
+from catalog.customs.definitions import scheduled_of
 from catalog.customs.models import Custom
 from catalog.members import CredentialMember
 from catalog.registry import Provider
@@ -21,6 +23,7 @@ from integrations.bridges.relay import BridgeSender
 from integrations.configs import read_config, replace_at, unmask_config
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
+from integrations.schedules import operations_of
 
 
 class ProviderNotAllowedError(InvalidError):
@@ -62,7 +65,13 @@ class Draft:
     def templates(self) -> list[dict[str, Any]]:
         """The schedules that the point gives to integrations of this provider."""
         schedules = (self.point.scheduled_operations if self.point else None) or []
-        return [each for each in schedules if each["operation"].startswith(f"{self.provider.connector_id}_")]
+        return [each for each in schedules if each["operation"] in self.schedulable()]
+
+    def schedulable(self) -> Collection[str]:
+        """The operations that may have a schedule: those of the connector, or of a custom provider's definition."""
+        if self.custom is not None:
+            return scheduled_of(self.custom.definition)
+        return operations_of(self.provider.connector_id)
 
     def opened(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Every credential's type and secret by the pointer of its member."""

@@ -118,6 +118,7 @@ FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, se
 # What does each kind of run in the ledger.
 RUN_KINDS = {
     "delivery": "events.deliveries.sending.WORK",
+    "webhook-clearing": "events.webhooks.clearing.work",
     "operation": "integrations.operations.runner.WORK",
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves

@@ -11,7 +11,10 @@ from core.columns import read_instant
 from core.filters import MOST_WILDCARDS, split_values
 
 OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
-_CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+){0,5})\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
+_NAME = r"[A-Za-z_]\w*"
+_CONDITION = re.compile(
+    rf"(?P<field>{_NAME}(?:\.{_NAME}){{0,5}})\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL | re.ASCII
+)
 _NEGATED = {"ne": "eq", "neq": "eq", "not in": "in", "not like": "like"}
 
 

@@ -19,7 +19,7 @@ from catalog.mappings.serializers import (
     MappingSerializer,
     MappingVersionSerializer,
 )
-from catalog.mappings.services import apply_mappings, find_version, locate
+from catalog.mappings.services import find_chain, find_version, locate
 from core.columns import format_instant
 from core.listing import read_boolean, refuse_unknown
 from core.models import Resource
@@ -106,7 +106,7 @@ class MappingViewSet(ResourceViewSet):
         refuse_unknown(request.query_params, ["include_raw_data"])
         wants_input = read_boolean(request.query_params, "include_raw_data")
         asked = validated(ApplyMappingRequestBodySerializer(data=self.body())).validated_data
-        output = apply_mappings(references=asked["mappings"], data=asked["data"])
+        output = find_chain(references=asked["mappings"]).apply(asked["data"])
         if wants_input:
             output = output | {RAW_DATA: orjson.dumps(asked["data"]).decode()}
         return self.json({"result": {"mapping": output}})

@@ -20,6 +20,7 @@ from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 
 KIND = "delivery"  # of runs in the ledger
 MOST_RECOVERED = 500  # by one request
+BATCH = 500  # cancelled or deleted by one request or transaction
 
 
 class DeliveryUnderWayError(ConflictError):
@@ -84,18 +85,26 @@ def pending_of(webhook_id: str) -> QuerySet[Delivery, Delivery]:
     return Delivery.objects.unnarrowed().filter(webhook_id=webhook_id, state=DeliveryState.PENDING)
 
 
-def cancel_pending(*, webhook_id: str) -> None:
-    """Ends what waits to be sent to a webhook."""
-    cancel(kind=KIND, subject_ids=pending_of(webhook_id).values("id"))
-    pending_of(webhook_id).update(state=DeliveryState.CANCELLED, next_attempt_at=None, updated_at=timezone.now())
+def cancel_pending(*, webhook_id: str, before: dt.datetime) -> bool:
+    """Ends some of what was to be sent to a locked webhook before a time. Says whether that was all of it."""
+    waiting = pending_of(webhook_id).filter(created_at__lte=before).order_by("id")
+    ids = list(waiting.values_list("id", flat=True)[: BATCH + 1])
+    now, some = timezone.now(), ids[:BATCH]
+    cancel(kind=KIND, subject_ids=some)
+    pending_of(webhook_id).filter(pk__in=some).update(
+        state=DeliveryState.CANCELLED, next_attempt_at=None, updated_at=now
+    )
+    return len(ids) == len(some)
 
 
-def delete_deliveries(*, webhook_id: str) -> None:
-    """Deletes all deliveries of a webhook that is being deleted."""
-    cancel_pending(webhook_id=webhook_id)
-    deliveries = Delivery.objects.unnarrowed().filter(webhook_id=webhook_id)
-    DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=deliveries.values("id")).delete()
-    deliveries.delete()
+def delete_deliveries(*, webhook_id: str) -> bool:
+    """Deletes some deliveries of a webhook that is gone. Says whether those were all of them."""
+    ids = list(Delivery.objects.unnarrowed().filter(webhook_id=webhook_id).values_list("id", flat=True)[: BATCH + 1])
+    some = ids[:BATCH]
+    cancel(kind=KIND, subject_ids=some)
+    DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=some).delete()
+    Delivery.objects.unnarrowed().filter(pk__in=some).delete()
+    return len(ids) == len(some)
 
 
 def prune_deliveries(*, before: dt.datetime) -> int:

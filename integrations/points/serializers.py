@@ -17,7 +17,12 @@ from integrations.mappings import (
     refuse_unknown_providers,
 )
 from integrations.points.models import IntegrationPoint
-from integrations.schedules import OperationScheduleSerializer, raise_frequencies, refuse_foreign_operations
+from integrations.schedules import (
+    OperationScheduleSerializer,
+    operations_of,
+    raise_frequencies,
+    refuse_foreign_operations,
+)
 
 
 class IntegrationEnvironmentsSerializer(StrictSerializer):
@@ -62,7 +67,7 @@ class IntegrationPointSerializer(ResourceSerializer):
         attrs = super().validate(attrs)
         self.refuse_foreign_providers(attrs)
         schedules = attrs.get("scheduled_operations") or []
-        refuse_foreign_operations(schedules, attrs["connector"])
+        refuse_foreign_operations(schedules, operations_of(attrs["connector"]))
         raise_frequencies(schedules)
         return attrs
 

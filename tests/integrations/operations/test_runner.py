@@ -287,12 +287,14 @@ def test_execution__that_ended__is_news(acme: Api) -> None:
     assert (event.status, event.category, event.token_id) == ("done", "assets", None)
 
 
-def test_execution__that_ended__is_told_to_webhooks(acme: Api) -> None:
+@pytest.mark.parametrize("filters, status", [([], "COMPLETE"), (["mock.fault[eq]expired_token"], "CANCELLED")])
+def test_execution__that_ended_well_or_not__is_told_to_webhooks(acme: Api, filters: list[str], status: str) -> None:
     make_webhook(acme, "https://hooks.example/in", filters=["operation_complete"])
-    integration = make_scheduled(acme)
+    integration = make_scheduled(acme, schedule(filters=filters))
     now = soon()
     (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
     perform(claimed, lambda: now)
+    assert history(acme)[0]["status"] == status
     with scoped(acme.scope):
         told = Delivery.objects.get()
     assert (told.event, told.integration_id) == ("operation_complete", integration["id"])
