@@ -135,7 +135,7 @@ class StaleError(ConflictError):
 
 
 class InUseError(ConflictError):
-    """Other objects use the one that was to be deleted; `context.resources` names them."""
+    """Other objects use the one that was to be deleted or changed; `context.resources` names them."""
 
     slug = "in-use"
     remedy = "Remove what uses the object first."

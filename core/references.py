@@ -65,5 +65,5 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
 
 
 def refuse_while_used(instance: Resource) -> None:
-    """Raises what deleting the object would raise when others use it."""
+    """Raises as deleting the object would: when others use it. For changes that would leave them without."""
     Collector(using=router.db_for_write(type(instance))).collect([instance])

@@ -40,7 +40,7 @@ from integrations.serializers import (
     IntegrationSerializer,
     VerifyIntegrationRequestSerializer,
 )
-from integrations.services import Outcome, delete_integration, open_values, verify_integration
+from integrations.services import Outcome, delete_integration, doubt_name, open_values, verify_integration
 
 TOKEN_TTL = "10m"  # noqa: S105 - a duration
 
@@ -172,7 +172,8 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         refuse_unknown(request.query_params, [])
         context = {**self.context(), "prefix": "/integration"}
         serializer = validated(VerifyIntegrationRequestSerializer(data=self.body(), context=context))
-        return self.verified(serializer.fields["integration"].draft, {})
+        draft, name = serializer.fields["integration"].draft, serializer.validated_data["integration"].get("name")
+        return self.verified(draft, name)
 
     @action(detail=True, methods=["post"], url_path="verify")
     def verify_existing(self, request: Request, **kwargs: str) -> HttpResponse:
@@ -184,8 +185,8 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         integration = find(Integration, self.identifier(), self.fixed())
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
-            draft = validated(update(integration, data=self.body(), context=self.context())).draft
-            return self.verified(draft, open_values(integration=integration), integration.id)
+            serializer = validated(update(integration, data=self.body(), context=self.context()))
+            return self.verified(serializer.draft, serializer.validated_data["name"], integration)
         point = integration.integration_point
         draft = draft_integration(
             account=self.account, config=integration.provider_config, point=point, integration=integration
@@ -193,12 +194,14 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         self.record(object_id=integration.id)
         return self.json(self.messages(verify_integration(integration=integration, draft=draft)))
 
-    def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
+    def verified(self, draft: Draft, name: str | None, integration: Integration | None = None) -> HttpResponse:
         """What speaks against a draft that is not stored."""
         if not current_scope().reaches_category(draft.provider.connector_id):
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
-        self.record(object_id=integration_id)
-        return self.json(self.messages(verify_draft(draft=draft, values=values)))
+        self.record(object_id=integration.id if integration else "")
+        doubts = doubt_name(name=name, draft=draft, integration=integration)
+        values = open_values(integration=integration) if integration else {}
+        return self.json(self.messages(doubts + verify_draft(draft=draft, values=values)))
 
 
 class IntegrationTokenViewSet(ScopedViewSet):
