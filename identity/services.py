@@ -7,6 +7,7 @@ import dataclasses
 from django.db import transaction
 
 from core.crypto.hierarchy import create_organization_key, shred_organization
+from core.ledger.services import cancel_all
 from core.tenancy import Scope, scoped
 from identity.members.models import Member
 from identity.members.services import MemberSpec, create_member
@@ -48,4 +49,5 @@ def delete_organization(*, of: Organization) -> None:
     """Deletes an organization with all it has. What was sealed for it cannot be opened from here on."""
     shred_organization(organization_id=of.id)
     with scoped(Scope(of.id)):
+        cancel_all()
         Organization.objects.get().delete()

@@ -55,9 +55,12 @@ def follow_sinks(*, integration: Integration) -> None:
 
 def forget_operations(*, integration: Integration) -> None:
     """Ends what waits for an integration that is about to be deleted; its operations go with it."""
-    ids = list(_locked(integration_id=integration.id).values_list("id", flat=True))
-    if ids:
-        cancel(kind=KIND, subject_ids=ids)
+    _cancel_runs(integration_id=integration.id)
+
+
+def end_account(account_id: str) -> None:
+    """Ends what waits for integrations of an account that is about to be deleted; they go with it."""
+    _cancel_runs(account_id=account_id)
 
 
 def prune_executions(*, before: dt.datetime) -> int:
@@ -95,6 +98,12 @@ def objection_to(schedule: dict[str, Any], integration: Integration, sink: tuple
 def _locked(**fixed: Any) -> Any:
     """Operations in the order in which all lock them."""
     return Operation.objects.unnarrowed().select_for_update(of=("self",)).filter(**fixed).order_by("id")
+
+
+def _cancel_runs(**fixed: Any) -> None:
+    ids = list(_locked(**fixed).values_list("id", flat=True))
+    if ids:
+        cancel(kind=KIND, subject_ids=ids)
 
 
 def _new(integration: Integration, schedule: dict[str, Any], ordinal: int) -> Operation:
