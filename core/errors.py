@@ -108,6 +108,7 @@ class ForbiddenError(ProblemError):
 class NotFoundError(ProblemError):
     """Nothing is at this address, or nothing that the token may see."""
 
+    looked_for = ""  # the id or name; core.problems finds out which part of the address gave it
     status = 404
     slug = "not-found"
     remedy = "Check the id or name; objects outside your organization and your token's scope are not shown."

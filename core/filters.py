@@ -11,7 +11,7 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn, read_instant
+from core.columns import ID_PATTERN, TextColumn, fold, read_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
@@ -82,6 +82,13 @@ class TextFilter(WireFilter):
         super().__init__(required=False, strip=False, **kwargs)
 
 
+class NameFilter(TextFilter):
+    """A short name, compared without case."""
+
+    def condition(self, op: str, text: str) -> Q:
+        return super().condition(op, fold(text))
+
+
 class IdFilter(WireFilter):
     field_class = forms.RegexField
     operators = EQUALITY
@@ -131,7 +138,7 @@ class ResourceFilterSet(django_filters.FilterSet):
     """Base of every resource's filters: what all of them have."""
 
     id = IdFilter()
-    name = TextFilter()
+    name = NameFilter()
     fullname = TextFilter()
     created_at = InstantFilter()
     updated_at = InstantFilter()

@@ -226,8 +226,3 @@ def link_next(path: str, query: QueryDict, cursor: str) -> str:
     """The `Link` header of a full page."""
     pairs = [(name, value) for name, values in query.lists() if name != "start_after" for value in values]
     return f'<{path}?{urlencode([*pairs, ("start_after", cursor)])}>; rel="next"'
-
-
-def cursor_condition(cursor: str) -> Q:
-    """The object a cursor names: by id when it looks like one, else by name."""
-    return Q(id=cursor) if is_id(cursor) else Q(name=cursor)

@@ -44,6 +44,7 @@ class ReadViewSet(ScopedViewSet):
     totals = True
     unique_names = True  # whether no two objects of one list share a name
     cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
+    unconditional: ClassVar[tuple[str, ...]] = ()  # actions that show what changes while the object does not: no 304
 
     @property
     def reader(self) -> Reader:
@@ -89,7 +90,8 @@ class ReadViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
-        if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
+        asks = "HTTP_IF_NONE_MATCH" in request.META and self.action not in self.unconditional
+        if asks and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
 

@@ -13,7 +13,7 @@ from accounts.models import Account, Environment
 from accounts.serializers import AccountSerializer
 from catalog.registry import list_connectors
 from core.errors import ForbiddenError, ProblemError
-from core.filters import EnumFilter, IdFilter, ResourceFilterSet, TextFilter
+from core.filters import EnumFilter, IdFilter, NameFilter, ResourceFilterSet, TextFilter
 from core.listing import refuse_unknown
 from core.models import Resource
 from core.problems import build_problem
@@ -47,11 +47,11 @@ TOKEN_TTL = "10m"  # noqa: S105 - a duration
 
 class IntegrationFilterSet(ResourceFilterSet):
     account_id = IdFilter()
-    account__name = TextFilter(field_name="account__name")
+    account__name = NameFilter(field_name="account__name")
     account__fullname = TextFilter(field_name="account__fullname")
     account__environment = EnumFilter(Environment, field_name="account__environment")
     integration_point_id = IdFilter()
-    integration_point__name = TextFilter(field_name="integration_point__name")
+    integration_point__name = NameFilter(field_name="integration_point__name")
     category = EnumFilter([connector.id for connector in list_connectors()])
     provider_type = TextFilter()
 
