@@ -15,6 +15,10 @@ S = TypeVar("S", contravariant=True)  # what may be set; with G, what is got, ei
 G = TypeVar("G", covariant=True)
 ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LONGEST_IDENTIFIER = 255
+_INSTANT = re.compile(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def new_id() -> str:
@@ -51,12 +55,18 @@ def now_text() -> str:
 
 
 def read_instant(text: str) -> dt.datetime | None:
-    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
+    """A time in RFC 3339, in UTC; None when it is none."""
+    if _INSTANT.fullmatch(text) is None:
+        return None
     try:
-        moment = dt.datetime.fromisoformat(text.upper())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def read_day_or_instant(text: str) -> dt.datetime | None:
+    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
+    return read_instant(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
 
 
 class TextColumn(models.CharField[S, G]):

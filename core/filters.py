@@ -11,7 +11,7 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn, fold, read_instant
+from core.columns import ID_PATTERN, TextColumn, fold, read_day_or_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
@@ -42,9 +42,9 @@ class InstantFormField(forms.Field):
     """A time in RFC 3339, or a date, which is its midnight in UTC."""
 
     def to_python(self, value: Any) -> dt.datetime:
-        moment = read_instant(str(value))
+        moment = read_day_or_instant(str(value))
         if moment is None:
-            raise forms.ValidationError("must be a time in RFC 3339")
+            raise forms.ValidationError("must be a time in RFC 3339 with an offset, or a date")
         return moment
 
 
@@ -178,9 +178,9 @@ def apply_filters(
 def read_condition(filterset: type[django_filters.FilterSet], text: str, model: type[models.Model]) -> Q:
     """One `field[op]value` as a condition, or the problem that says what is allowed."""
     at = Parameter("query", "filter", text[:200])
-    match = _CONDITION.match(text) if len(text) <= LONGEST_FILTER else None
+    match = _CONDITION.match(text) if len(text.encode()) <= LONGEST_FILTER else None
     if match is None:
-        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 characters", at=at)
+        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 bytes of UTF-8", at=at)
     names = filter_names(filterset)
     declared = names.get(match["field"])
     if declared is None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import QueryDict
 
-from core.columns import IdColumn, InstantColumn, column_at, is_id, read_instant
+from core.columns import IdColumn, InstantColumn, column_at, is_id, read_day_or_instant
 from core.errors import InvalidError, Parameter
 
 DEFAULT_LIMIT, MOST = 100, 1000
@@ -65,7 +65,7 @@ class Cursor:
 
     def _value(self, column: Any, part: str, text: str) -> Any:
         if isinstance(column, InstantColumn):
-            value: Any = read_instant(part)
+            value: Any = read_day_or_instant(part)
         else:
             value = part if part and (is_id(part) or not isinstance(column, IdColumn)) else None
         if value is None:

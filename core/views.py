@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django_filters import FilterSet
 from rest_framework.request import Request
@@ -111,6 +111,15 @@ class ResourceViewSet(ReadViewSet):
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         self.refuse_shared()
+        try:
+            return self.created()
+        except IntegrityError:
+            if self.body().get("name") is not None:
+                raise
+        return self.created()  # another request had just taken the name that its full name makes
+
+    def created(self) -> HttpResponse:
+        """Makes an object of the body, all or nothing."""
         serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
