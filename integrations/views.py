@@ -118,8 +118,6 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
     def context(self) -> dict[str, Any]:
         return {**super().context(), "account": self.account}
 
-    # --- writing ---------------------------------------------------------------------------------
-
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         serializer.save()
         self.outcome: Outcome = serializer.outcome
@@ -159,8 +157,6 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         request_id = self.request._request.request_id  # type: ignore[attr-defined]
         shown = [build_problem(problem, request_id) for problem in problems]
         return {"messages": {"problems": shown}} if shown else {}
-
-    # --- verifying -------------------------------------------------------------------------------
 
     @action(detail=False, methods=["post"])
     def verify(self, request: Request, **kwargs: str) -> HttpResponse:
