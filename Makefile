@@ -13,7 +13,7 @@ install: $(STAMP) ## make .venv with the pinned requirements
 
 $(STAMP): requirements.txt requirements-dev.txt
 	@test -x $(BIN)/python || $(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo 'Python 3.11 or newer is needed, and $(or $(PYTHON),no python3 that was found) is none.' >&2; \
+	  echo 'Python 3.11 or newer is needed; found: $(or $(PYTHON),no python3).' >&2; \
 	  echo 'Install it, or say where it is: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
