@@ -183,7 +183,7 @@ class Reader:
 
         if scope.groups:
             return Prepared(keys(scope, equal)).rows()
-        statement = prepared((self.plan, "key", *paths, *equal), lambda: keys(*self._slotted(equal)))
+        statement = prepared((self.plan, "key", tuple(paths), *equal), lambda: keys(*self._slotted(equal)))
         return statement.rows(organization_id=scope.organization_id, **equal)
 
     @staticmethod
