@@ -109,6 +109,7 @@ class ForbiddenError(ProblemError):
 class NotFoundError(ProblemError):
     """Nothing is at this address, or nothing that the token may see."""
 
+    looked_for = ""  # the id or name; core.problems finds out which part of the address gave it
     status = 404
     slug = "not-found"
     remedy = "Check the id or name; objects outside your organization and your token's scope are not shown."
@@ -136,7 +137,7 @@ class StaleError(ConflictError):
 
 
 class InUseError(ConflictError):
-    """Other objects use the one that was to be deleted; `context.resources` names them."""
+    """Other objects use the one that was to be deleted or changed; `context.resources` names them."""
 
     slug = "in-use"
     remedy = "Remove what uses the object first."

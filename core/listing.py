@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import QueryDict
 
-from core.columns import IdColumn, InstantColumn, column_at, is_id, read_instant
+from core.columns import IdColumn, InstantColumn, column_at, is_id, read_day_or_instant
 from core.errors import InvalidError, Parameter
 
 DEFAULT_LIMIT, MOST = 100, 1000
@@ -70,7 +70,7 @@ class Cursor:
 
     def _value(self, column: Any, part: str, text: str) -> Any:
         if isinstance(column, InstantColumn):
-            value: Any = read_instant(part)
+            value: Any = read_day_or_instant(part)
         else:
             value = part if part and (is_id(part) or not isinstance(column, IdColumn)) else None
         if value is None:
@@ -238,8 +238,3 @@ def link_next(path: str, query: QueryDict, cursor: str) -> str:
     """The `Link` header of a full page."""
     pairs = [(name, value) for name, values in query.lists() if name != "start_after" for value in values]
     return f'<{path}?{urlencode([*pairs, ("start_after", cursor)])}>; rel="next"'
-
-
-def cursor_condition(cursor: str) -> Q:
-    """The object a cursor names: by id when it looks like one, else by name."""
-    return Q(id=cursor) if is_id(cursor) else Q(name=cursor)

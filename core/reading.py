@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django_filters import FilterSet
 
-from core.columns import column_at, format_instant, is_id
+from core.columns import addressed, column_at, fold, format_instant
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
 from core.filters import apply_filters, filters_by
 from core.listing import MOST, Cursor, ListRequest, Order, complete, seek, stop
@@ -22,7 +22,6 @@ from core.tenancy import Scope, condition, current_scope
 
 Fixed = Mapping[str, Any]  # column -> value: the equalities an address adds, such as the account
 Page = tuple[list[dict[str, Any]], str]  # the objects, and the cursor of the last one if the page is full
-_LONGEST_IDENTIFIER = 255
 _FIRST_ID, _LAST_ID = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -56,20 +55,19 @@ class Reader:
 
     def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
         """The object with this id or name, or the one way to say that it is not there."""
-        scope, identifier = current_scope(), identifier.lower()  # names are compared without case
-        column = "id" if is_id(identifier) else "name"
-        if len(identifier) > _LONGEST_IDENTIFIER or "\x00" in identifier:
+        scope, named = current_scope(), addressed(identifier)
+        if named is None:
             raise missing(self.model, identifier)
 
         def build() -> QuerySet[Any, Any]:
             slotted, equal = self._slotted(fixed)
-            return self.plan.selecting(self.rows_in(slotted, {**equal, column: self._slot("identifier", column)}))
+            return self.plan.selecting(self.rows_in(slotted, equal | {path: self._slot(path, path) for path in named}))
 
         if scope.groups:
-            rows = self.plan.rows(self.rows_in(scope, {**fixed, column: identifier}))
+            rows = self.plan.rows(self.rows_in(scope, {**fixed, **named}))
         else:
-            statement = prepared((self.plan, "one", column, *fixed), build)
-            rows = statement.rows(organization_id=scope.organization_id, identifier=identifier, **fixed)
+            statement = prepared((self.plan, "one", *named, *fixed), build)
+            rows = statement.rows(organization_id=scope.organization_id, **named, **fixed)
         if not rows:
             raise missing(self.model, identifier)
         if len(rows) > 1:
@@ -172,13 +170,13 @@ class Reader:
 
     def _key_of(self, cursor: str, order: Sequence[Order], scope: Scope, fixed: Fixed) -> Sequence[Any]:
         """The sort key of the object a cursor names."""
-        at = Parameter("query", "start_after", cursor[:200])
-        if "\x00" in cursor or len(cursor) > _LONGEST_IDENTIFIER:
+        at, named = Parameter("query", "start_after", cursor[:200]), addressed(cursor)
+        if named is None:
             raise InvalidError("`start_after` is neither a name nor an id", at=at)
         leads = order[0][0] == "name" and [path for path, _ in order[1:]] in ([], ["id"])
-        if len(order) == 1 and order[0][0] == ("id" if is_id(cursor) else "name"):
-            return [cursor]
-        found = self._keys_at(cursor, [path for path, _ in order], scope, fixed)
+        if len(order) == 1 and order[0][0] in named:
+            return list(named.values())
+        found = self._keys_at(named, [path for path, _ in order], scope, fixed)
         if len(found) == 1:
             return list(found[0])
         if found:
@@ -188,25 +186,24 @@ class Reader:
                 remediation="Give the last object's `id` as `start_after`, or follow the `Link` header.",
             )
         if leads:
-            return self._after_name(cursor, order)
+            return self._after_name(fold(cursor), order)
         raise InvalidError(
             f"`start_after` names {cursor!r}, which is not there any more, so its place under this order is unknown",
             at=at,
             remediation="Start again from the first page, or order by name.",
         )
 
-    def _keys_at(self, cursor: str, paths: Sequence[str], scope: Scope, fixed: Fixed) -> Sequence[Sequence[Any]]:
+    def _keys_at(self, named: Fixed, paths: Sequence[str], scope: Scope, fixed: Fixed) -> Sequence[Sequence[Any]]:
         """The sort keys of at most two objects with this id or name."""
-        column = "id" if is_id(cursor) else "name"
+        equal = {**fixed, **named}
 
-        def keys(scope: Scope, equal: Fixed, value: Any) -> QuerySet[Any, Any]:
-            return self.rows_in(scope, {**equal, column: value}).values_list(*paths)[:2]
+        def keys(scope: Scope, equal: Fixed) -> QuerySet[Any, Any]:
+            return self.rows_in(scope, equal).values_list(*paths)[:2]
 
         if scope.groups:
-            return Prepared(keys(scope, fixed, cursor)).rows()
-        slot = self._slot("cursor", column)
-        statement = prepared((self.plan, "key", column, *paths, *fixed), lambda: keys(*self._slotted(fixed), slot))
-        return statement.rows(organization_id=scope.organization_id, cursor=cursor, **fixed)
+            return Prepared(keys(scope, equal)).rows()
+        statement = prepared((self.plan, "key", tuple(paths), *equal), lambda: keys(*self._slotted(equal)))
+        return statement.rows(organization_id=scope.organization_id, **equal)
 
     @staticmethod
     def _after_name(name: str, order: Sequence[Order]) -> Sequence[Any]:
@@ -236,7 +233,9 @@ def reader_of(serializer_class: type[ResourceSerializer]) -> Reader:
 def missing(model: type[models.Model], identifier: str) -> NotFoundError:
     """The one answer for an object that is not there or not yours."""
     noun = getattr(model, "resource_type", "object").replace("_", " ")
-    return NotFoundError(f"there is no {noun} {identifier[:200]!r}")
+    error = NotFoundError(f"there is no {noun} {identifier[:200]!r}")
+    error.looked_for = identifier
+    return error
 
 
 def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
@@ -248,12 +247,10 @@ def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
 def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None, *, lock: bool = False) -> Any:
     """The row with this id or name in scope, locked for a change if asked, or `NotFoundError`."""
     queryset: Any = model._default_manager.filter(**(fixed or {}))
-    identifier = identifier.lower()  # names are compared without case
     if lock:
         queryset = queryset.select_for_update(of=("self",), no_key=True)
-    column = "id" if is_id(identifier) else "name"
-    valid = len(identifier) <= _LONGEST_IDENTIFIER and "\x00" not in identifier
-    found = list(queryset.filter(**{column: identifier})[:2]) if valid else []
+    named = addressed(identifier)
+    found = list(queryset.filter(**named)[:2]) if named else []
     if not found:
         raise missing(model, identifier)
     if len(found) > 1:

@@ -28,7 +28,7 @@ from core.idempotency import services as idempotency
 from core.limits.requests import admit
 from core.masking import masked, masked_patch, shape_of
 from core.open_views import OpenViewSet
-from core.parsing import EMPTY, PatchParser, StrictJSONParser
+from core.parsers import EMPTY, PatchParser, StrictJSONParser
 from core.permissions import Principal
 from core.problems import as_problem
 from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django_filters import FilterSet
 from rest_framework.request import Request
@@ -44,6 +44,7 @@ class ReadViewSet(ScopedViewSet):
     totals = True
     unique_names = True  # whether no two objects of one list share a name
     cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
+    unconditional: ClassVar[tuple[str, ...]] = ()  # actions that show what changes while the object does not: no 304
 
     @property
     def reader(self) -> Reader:
@@ -89,7 +90,8 @@ class ReadViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
-        if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
+        asks = "HTTP_IF_NONE_MATCH" in request.META and self.action not in self.unconditional
+        if asks and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
 
@@ -109,6 +111,15 @@ class ResourceViewSet(ReadViewSet):
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         self.refuse_shared()
+        try:
+            return self.created()
+        except IntegrityError:
+            if self.body().get("name") is not None:
+                raise
+        return self.created()  # another request had just taken the name that its full name makes
+
+    def created(self) -> HttpResponse:
+        """Makes an object of the body, all or nothing."""
         serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
         with transaction.atomic():
             instance, content = self.perform_create(serializer)

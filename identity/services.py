@@ -8,6 +8,7 @@ from django.db import transaction
 
 from core import activity
 from core.crypto.hierarchy import create_organization_key, shred_organization
+from core.ledger.services import cancel_all
 from core.tenancy import Scope, scoped
 from identity.members.models import Member
 from identity.members.services import MemberSpec, create_member
@@ -54,5 +55,6 @@ def delete_organization(*, of: Organization) -> str:
     shred_organization(organization_id=of.id)
     with scoped(Scope(of.id)):
         told = activity.close_log()
+        cancel_all()
         Organization.objects.get().delete()
     return told

@@ -123,6 +123,8 @@ RUN_KINDS = {
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
 ACTIVITY_RECORDER = "events.services"
+# What ends on the floors above with a row: its noun -> functions that take its id.
+ENDINGS = {"account": ("integrations.operations.services.end_account",)}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
 STATIC_URL = "/static/"

@@ -92,7 +92,16 @@ def enqueue_all(*, kind: str, subject_ids: Sequence[str]) -> None:
 
 def cancel(*, kind: str, subject_ids: Sequence[str] | QuerySet[Any, Any]) -> int:
     """Ends what waits for subjects that are gone. What runs just now ends as it ends."""
-    waiting = Run.objects.filter(kind=kind, subject_id__in=subject_ids, state=RunState.WAITING)
+    return _cancel(Run.objects.filter(kind=kind, subject_id__in=subject_ids))
+
+
+def cancel_all() -> int:
+    """Ends whatever waits in the organization in scope, which is about to be deleted."""
+    return _cancel(Run.objects.all())
+
+
+def _cancel(runs: QuerySet[Run]) -> int:
+    waiting = runs.filter(state=RunState.WAITING)
     return waiting.update(state=RunState.CANCELLED, due_at=None, finished_at=timezone.now())
 
 

@@ -104,7 +104,7 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
         rest = {key: value for key, value in schema.items() if key not in ("description", "required")}
         needed = {"required": True} if schema.get("required") else {}
         found.append(_query(name, str(schema.get("description", "")), rest) | needed)
-    if operation.shape == "get" and operation.has_tag:
+    if operation.is_conditional:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:
         found.append(shared("IfMatch"))

@@ -58,6 +58,7 @@ class MemberViewSet(ResourceViewSet):
     filterset_class = MemberFilterSet
     orders = {**ResourceViewSet.orders, "last_logon": "last_logon"}
     lookup_url_kwarg = "member_id"
+    unconditional = ("retrieve",)  # it shows the last log-on
     results = {"create": CreateMemberResponseResultSerializer}
     totals = False
     verbs = {"reset_second_factor": "update"}

@@ -28,7 +28,7 @@ from core.fields import StringField
 from core.listing import refuse_unknown
 from core.network import client_address
 from core.open_views import OpenViewSet
-from core.parsing import FormParser, StrictJSONParser
+from core.parsers import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
 from core.views import ScopedViewSet
 from identity.members.models import SecondFactorRule

@@ -60,6 +60,11 @@ def forget_operations(*, integration: Integration) -> None:
     _end(_locked(integration_id=integration.id))
 
 
+def end_account(account_id: str) -> None:
+    """Ends what waits for integrations of an account that is about to be deleted; they go with it."""
+    _end(_locked(account_id=account_id))
+
+
 def _end(operations: Iterable[Operation]) -> None:
     """Ends what waits for operations that are about to be deleted; an execution in the middle becomes history."""
     for each in operations:

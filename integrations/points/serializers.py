@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from core.fields import ListField, StringField
+from core.references import refuse_while_used
 from core.serializers import ResourceSerializer, StrictSerializer
 from integrations.mappings import (
     AdditionalMappingTemplateSerializer,
@@ -38,7 +39,9 @@ class IntegrationPointSerializer(ResourceSerializer):
     description = StringField(
         max_length=2048, required=False, allow_blank=True, help_text="For you; not shown to end users."
     )
-    connector = StringField(max_length=64, help_text="The category of what is connected here.")
+    connector = StringField(
+        max_length=64, help_text="The category of what is connected here; fixed while integrations belong to it."
+    )
     environments = IntegrationEnvironmentsSerializer(help_text="Which providers are allowed where.")
     mappings = ListField(
         child=MappingChainTemplateSerializer(), required=False, help_text="Mapping chains given to new integrations."
@@ -73,6 +76,8 @@ class IntegrationPointSerializer(ResourceSerializer):
 
     def update(self, instance: IntegrationPoint, validated_data: dict[str, Any]) -> IntegrationPoint:
         validated_data.setdefault("fullname", validated_data["name"])
+        if validated_data["connector"] != instance.connector:
+            refuse_while_used(instance)  # its integrations are of the connector that it had
         point: IntegrationPoint = super().update(instance, validated_data)
         note_mappings(chains=point.mappings, point=point)
         return point

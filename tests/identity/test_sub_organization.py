@@ -13,6 +13,7 @@ from organizations.models import Organization, OrganizationType
 from tests.api import Api, open_organization
 from tests.contract.problems import assert_problem
 from tests.identity.test_member import SECRET
+from tests.integrations.operations.worked import make_scheduled, waiting
 
 
 @pytest.fixture
@@ -76,7 +77,10 @@ def test_sub_organization__deleted__is_gone_with_its_keys_and_all_it_had(acme: A
     role = below.post("/v1/roles", {"permission_set": "viewer"}).json()["result"]["name"]
     member = {"name": "ada@example.com", "secret": SECRET, "role_binding": [role]}
     assert below.post("/v1/members", member).status_code == 200
+    make_scheduled(below)
+    assert len(waiting(below)) == 1
     assert acme.delete("/v1/suborgs/below").status_code == 204
+    assert waiting(below) == []
     assert not OrganizationKey.objects.filter(organization_id=below.id).exists()
     with unscoped("a test looks for what must not be there"):
         assert not Organization.objects.filter(id=below.id).exists()
