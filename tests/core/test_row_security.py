@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
 from core.columns import new_id
-from core.rowsecurity import key_name, tenant_columns, tenant_keys
+from core.rowsecurity import as_owner, key_name, tenant_columns, tenant_keys
 from core.tenancy import scoped, unscoped
 from identity.tokens.authentication import SECRETS
 from identity.tokens.secrets import public_id_of
@@ -139,7 +139,6 @@ def test_foreign_key__to_another_organizations_row__is_refused(
     insert = "INSERT INTO accounts_accountlabel (organization_id, account_id, label) VALUES (%s, %s, 'x')"
     with scoped(acme.scope):
         run(insert, acme.id, accounts["of-acme"])
-        run("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(IntegrityError, match="of_tenant"), transaction.atomic():
             run(insert, acme.id, accounts["of-globex"])
 
@@ -149,6 +148,17 @@ def test_foreign_keys__between_tenants_tables__hold_the_organization(db: None) -
     wanted = {key_name(field) for field in tenant_keys()}
     assert len(wanted) >= 5
     assert wanted <= found
+
+
+def test_foreign_keys__of_every_table__are_checked_at_once(db: None) -> None:
+    deferred = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND condeferred"
+    ((table, key),) = run("SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f' LIMIT 1")
+    assert run(deferred) == []
+    with as_owner():
+        run(f'ALTER TABLE {table} ALTER CONSTRAINT "{key}" DEFERRABLE INITIALLY DEFERRED')
+    assert run(deferred) == [(key,)]  # as databases of earlier versions have it
+    call_command("migrate", verbosity=0)
+    assert run(deferred) == []
 
 
 def test_tables__every_one_of_a_tenant__is_locked() -> None:
