@@ -30,11 +30,11 @@ _EVERYBODY = "(SELECT current_setting('app.org', true) = '*')"
 
 
 def tenant_columns() -> dict[str, list[str]]:
-    """Each table of tenants, and the columns by which its models find theirs."""
+    """Each table of tenants, and the columns by which its models find theirs; that of their keys is one."""
     columns: dict[str, list[str]] = {}
     for model in apps.get_models():
-        if issubclass(model, TenantModel):
-            columns.setdefault(model._meta.db_table, []).append(model.tenant_column)
+        if (column := getattr(model, "tenant_column", None)) is not None:
+            columns.setdefault(model._meta.db_table, []).append(column)
     return columns
 
 

@@ -33,8 +33,8 @@ def open_organization(
     member: MemberSpec | None = None,
 ) -> OpenedOrganization:
     """Makes a new organization's key, built-in roles, first token and first member, so that work can begin."""
-    create_organization_key(organization_id=of.id)
     with scoped(Scope(of.id)):
+        create_organization_key(organization_id=of.id)
         create_builtin_roles(is_root=of.organization_type == OrganizationType.ROOT)
         issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl, refresh_ttl=refresh_ttl))
         first = create_member(spec=member, by=None) if member else None
@@ -46,6 +46,6 @@ def open_organization(
 @transaction.atomic
 def delete_organization(*, of: Organization) -> None:
     """Deletes an organization with all it has. What was sealed for it cannot be opened from here on."""
-    shred_organization(organization_id=of.id)
     with scoped(Scope(of.id)):
+        shred_organization(organization_id=of.id)
         Organization.objects.get().delete()
