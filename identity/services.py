@@ -35,8 +35,8 @@ def open_organization(
     member: MemberSpec | None = None,
 ) -> OpenedOrganization:
     """Makes a new organization's key, built-in roles, first token and first member, so that work can begin."""
-    create_organization_key(organization_id=of.id)
     with scoped(Scope(of.id)):
+        create_organization_key(organization_id=of.id)
         activity.open_log()
         create_builtin_roles(is_root=of.organization_type == OrganizationType.ROOT)
         issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl, refresh_ttl=refresh_ttl))
@@ -52,8 +52,8 @@ def delete_organization(*, of: Organization) -> str:
 
     Gives what the one above is to keep of its audit log.
     """
-    shred_organization(organization_id=of.id)
     with scoped(Scope(of.id)):
+        shred_organization(organization_id=of.id)
         told = activity.close_log()
         cancel_all()
         Organization.objects.get().delete()

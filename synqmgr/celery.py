@@ -14,9 +14,12 @@ from celery import Celery  # type: ignore[import-untyped]
 from celery.signals import worker_init  # type: ignore[import-untyped]
 from django.apps import apps
 
+from core.environment import refusing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 if not apps.ready:
-    django.setup()
+    with refusing():
+        django.setup()
 
 from django.conf import settings
 
@@ -75,5 +78,6 @@ def ring() -> None:
 @worker_init.connect  # type: ignore[untyped-decorator]
 def check(**_: Any) -> None:
     """Refuses to work with settings or keys that a server would refuse to start with."""
-    refuse_unsafe_settings()
-    verify_keys()
+    with refusing():
+        refuse_unsafe_settings()
+        verify_keys()

@@ -81,9 +81,9 @@ def test_sub_organization__deleted__is_gone_with_its_keys_and_all_it_had(acme: A
     assert len(waiting(below)) == 1
     assert acme.delete("/v1/suborgs/below").status_code == 204
     assert waiting(below) == []
-    assert not OrganizationKey.objects.filter(organization_id=below.id).exists()
     with unscoped("a test looks for what must not be there"):
         assert not Organization.objects.filter(id=below.id).exists()
+        assert not OrganizationKey.objects.filter(organization_id=below.id).exists()
     assert_problem(below.get("/v1/accounts"), 401, "unauthenticated")
     assert_problem(acme.get("/v1/suborgs/below"), 404, "not-found")
 

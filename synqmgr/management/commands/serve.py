@@ -46,14 +46,14 @@ class Command(BaseCommand):
         self.replace_process(host, port)
 
     @staticmethod
-    def replace_process(host: str, port: str) -> None:
+    def replace_process(host: str, port: int) -> None:
         """Becomes the server, so that signals reach it."""
         metrics: Path = settings.DATA_DIR / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", str(port)]
+        arguments += ["--workers", str(workers), "--blocking-threads", threads, "--respawn-failed-workers"]
         arguments += ["--workers-kill-timeout", str(SECONDS_TO_STOP)]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
