@@ -5,17 +5,27 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import orjson
 import pyotp
 import pytest
+from django.test import Client
 
 from core.columns import new_id
 from core.tenancy import scoped
 from identity.members.models import Member
 from identity.sessions import services
-from identity.sessions.attempts import FIRST_WAIT, FREE, TooManyFailuresError, attempt_key, take_attempt
+from identity.sessions.attempts import (
+    FIRST_WAIT,
+    FREE,
+    TooManyFailuresError,
+    attempt_key,
+    count_failure,
+    forgive,
+    refuse_waiting,
+)
 from identity.sessions.models import SecondFactor
 from organizations.models import Organization
-from tests.api import Api
+from tests.api import JSON, Api
 from tests.contract.problems import assert_problem, without_identity
 from tests.identity.test_member import SECRET, make_member, update
 
@@ -28,7 +38,7 @@ def try_log_on(api: Api, name: str = "ada@example.com", secret: str = SECRET, **
 
 def enrol(session: Api) -> tuple[str, list[str]]:
     """The code that confirmed a second factor, and its recovery codes."""
-    code = pyotp.TOTP(session.post("/v1/auth/second_factor").json()["result"]["secret"]).now()
+    code = pyotp.TOTP(session.post("/v1/auth/second_factor", {"secret": SECRET}).json()["result"]["secret"]).now()
     answer = session.post("/v1/auth/second_factor/confirm", {"code": code})
     assert answer.status_code == 200, answer.content
     return code, answer.json()["result"]["recovery_codes"]
@@ -172,17 +182,17 @@ def test_session__of_no_member__has_nothing_to_log_off_from(acme: Api) -> None:
 def test_guessing__one_name_from_one_address__waits_longer_each_time(db: None) -> None:
     key, now, waits = attempt_key("acme", "ada", address="192.0.2.1"), 1_000_000, []
     for _ in range(FREE + 12):
-        take_attempt(key, now=now)
+        count_failure(key, now=now)
         try:
-            take_attempt(key, now=now)
+            count_failure(key, now=now)
         except TooManyFailuresError as refused:
             waits.append(int(refused.headers["Retry-After"]))
             now += waits[-1]
     assert waits[0] == FIRST_WAIT
     assert waits == sorted(waits)
     assert waits[-1] == 900
-    take_attempt(key, now=now + 3601)
-    take_attempt(key, now=now + 3601)  # an hour without failures is a new start
+    count_failure(key, now=now + 3601)
+    count_failure(key, now=now + 3601)  # an hour without failures is a new start
 
 
 def test_guessing__another_address__is_not_slowed(acme: Api) -> None:
@@ -213,6 +223,49 @@ def test_guessing__right_at_last__is_forgiven(acme: Api) -> None:
         for _ in range(FREE - 1):
             assert_problem(try_log_on(acme, secret=OTHER), 401, "logon-failed")
         assert try_log_on(acme).status_code == 200
+
+
+def test_guessing__right_ones_at_the_same_time__are_no_failures(db: None) -> None:
+    """Each is looked at before any of them is answered."""
+    key = attempt_key("acme", "ada", address="192.0.2.1")
+    for _ in range(FREE + 1):
+        refuse_waiting(key)
+    for _ in range(FREE + 1):
+        forgive(key)
+
+
+def test_guessing__many_at_the_same_time__is_answered_as_in_a_row(db: None) -> None:
+    key, now = attempt_key("acme", "ada", address="192.0.2.1"), 1_000_000
+    for _ in range(FREE):
+        count_failure(key, now=now)
+    for answer in (count_failure, forgive, refuse_waiting):
+        with pytest.raises(TooManyFailuresError):
+            answer(key, now=now)
+    forgive(key, now=now + FIRST_WAIT)
+    refuse_waiting(key, now=now)
+
+
+def guess_code(api: Api, address: str, code: str = "000000", secret: str = SECRET) -> Any:
+    body = orjson.dumps({"name": "ada@example.com", "secret": secret, "code": code})
+    return Client().post(f"/v1/auth/logon/{api.id}", body, content_type=JSON, REMOTE_ADDR=address)
+
+
+def test_guessing__codes_from_many_addresses__are_counted_together(acme: Api) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    _, recovery = enrol(session)
+    answers = [guess_code(acme, f"198.51.100.{number}") for number in range(1, FREE + 2)]
+    assert [answer.status_code for answer in answers] == [401] * FREE + [429]
+    assert_problem(guess_code(acme, "198.51.100.99", recovery[0]), 429, "too-many-failures")
+    assert_problem(session.post("/v1/auth/second_factor/remove", {"code": recovery[0]}), 429, "too-many-failures")
+
+
+def test_guessing__codes_without_the_password__make_nobody_wait(acme: Api) -> None:
+    make_member(acme)
+    _, recovery = enrol(acme.log_on("ada@example.com", SECRET))
+    for number in range(1, FREE + 2):
+        assert_problem(guess_code(acme, f"198.51.100.{number}", secret=OTHER), 401, "logon-failed")
+    assert guess_code(acme, "198.51.100.99", recovery[0]).status_code == 200
 
 
 # --- forgotten -----------------------------------------------------------------------------------
@@ -269,11 +322,22 @@ def test_second_factor__confirmed__is_asked_for(acme: Api) -> None:
     assert_problem(try_log_on(acme, code=recovery[0]), 401, "logon-failed")
 
 
+def test_second_factor__enrolled_without_the_password__is_refused(acme: Api) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    assert_problem(session.post("/v1/auth/second_factor"), 400, "invalid-request", at="/secret")
+    for _ in range(FREE):
+        assert_problem(session.post("/v1/auth/second_factor", {"secret": OTHER}), 403, "forbidden", at="/secret")
+    assert_problem(session.post("/v1/auth/second_factor", {"secret": SECRET}), 429, "too-many-failures")
+    with scoped(acme.scope):
+        assert not SecondFactor.objects.exists()
+
+
 def test_second_factor__unconfirmed__is_not_asked_for(acme: Api) -> None:
     make_member(acme)
     session = acme.log_on("ada@example.com", SECRET)
-    first = session.post("/v1/auth/second_factor").json()["result"]
-    second = session.post("/v1/auth/second_factor").json()["result"]
+    first = session.post("/v1/auth/second_factor", {"secret": SECRET}).json()["result"]
+    second = session.post("/v1/auth/second_factor", {"secret": SECRET}).json()["result"]
     assert first["secret"] != second["secret"]
     assert second["uri"].startswith("otpauth://totp/")
     assert_problem(session.post("/v1/auth/second_factor/confirm", {"code": "000000"}), 400, at="/code")
@@ -284,7 +348,7 @@ def test_second_factor__enrolled__is_removed_with_a_code_or_by_an_administrator(
     made = make_member(acme)
     session = acme.log_on("ada@example.com", SECRET)
     _, recovery = enrol(session)
-    assert_problem(session.post("/v1/auth/second_factor"), 409, "conflict")
+    assert_problem(session.post("/v1/auth/second_factor", {"secret": SECRET}), 409, "conflict")
     assert_problem(session.post("/v1/auth/second_factor/remove", {"code": "000000"}), 403, "forbidden")
     assert session.post("/v1/auth/second_factor/remove", {"code": recovery[3]}).status_code == 204
     assert try_log_on(acme).status_code == 200
