@@ -104,6 +104,8 @@ class MemberSerializer(ResourceSerializer):
     def build_fields(self) -> dict[str, Any]:
         fields = super().build_fields()
         fields["name"].required = True
+        if self.mode == "update":  # sent back as it was read, like what is stored
+            fields["pin_expires"] = InstantField(help_text=fields["pin_expires"].help_text)
         if self.mode == "read":
             del fields["secret"]
         return fields
