@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from core.columns import format_instant
 from core.errors import ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
-from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
+from core.listing import DEFAULT_LIMIT, Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.open_views import OpenViewSet
 from core.patch import apply_patch
@@ -42,6 +43,7 @@ class ReadViewSet(ScopedViewSet):
     lookup_url_kwarg: ClassVar[str] = "id"
     lookup_value_converter = "str"
     totals = True
+    usual_limit: ClassVar[int] = DEFAULT_LIMIT  # of a page, if none is asked for
     unique_names = True  # whether no two objects of one list share a name
     cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
     unconditional: ClassVar[tuple[str, ...]] = ()  # actions that show what changes while the object does not: no 304
@@ -70,6 +72,8 @@ class ReadViewSet(ScopedViewSet):
         asked = read_list_request(
             query, orders=self.orders, expands=list(self.expands), totals=self.totals, descending=descending
         )
+        if "limit" not in query:
+            asked = dataclasses.replace(asked, limit=self.usual_limit)
         fixed = self.fixed()
         shown, following = self.page(asked, fixed)
         headers = {"Link": link_next(self.request.path, query, following)} if following else {}
