@@ -30,7 +30,8 @@ class Run(TenantModel):
         waiting -> cancelled                  its cause is gone
 
     `due_at` is when it may be claimed: the next time of what waits, the end of the lease of what runs, nothing
-    for what has ended. `fence` counts claims; `attempts` counts the claims that came to a conclusion.
+    for what has ended. `fence` counts claims; `attempts` counts those that tried and came to a conclusion; `lapses`
+    counts the last ones in a row that came to none, since their worker died or the work broke off.
     """
 
     resource_type: ClassVar[str] = "run"
@@ -43,6 +44,7 @@ class Run(TenantModel):
     due_at = InstantColumn(null=True, default=timezone.now)
     fence = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
+    lapses = models.PositiveIntegerField(default=0)
     worker_id = IdColumn(null=True)
     error = TextColumn(max_length=1024, default="")
     created_at = InstantColumn(default=timezone.now)
@@ -51,6 +53,11 @@ class Run(TenantModel):
     class Meta:
         indexes = [
             models.Index(fields=["due_at"], name="run_by_due_at", condition=models.Q(due_at__isnull=False)),
+            models.Index(
+                fields=["organization_id", "due_at"],
+                name="run_by_organization",
+                condition=models.Q(due_at__isnull=False),
+            ),
             models.Index(fields=["kind", "subject_id"], name="run_by_subject"),
             models.Index(
                 fields=["finished_at"], name="run_by_finished_at", condition=models.Q(finished_at__isnull=False)

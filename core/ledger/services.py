@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.faults import reach
 from core.ledger.bell import ring
+from core.ledger.fairness import Share, choose
 from core.ledger.models import Run, RunState, Worker
 from core.pruning import delete_old
 from core.tenancy import Scope, scoped, unscoped
 
 LEASE = dt.timedelta(seconds=settings.RUN_LEASE)
 HEARTBEAT = settings.RUN_LEASE / 4  # seconds
-MOST_LAPSES = 5  # workers that may die of one run before it is given up
+MOST_LAPSES = 5  # claims in a row that may come to nothing before a run is given up
 
 _MOST_POSTPONED = 1000
+_TRIES = 3  # to claim something while other workers are quicker
 _EVERYBODYS = "a worker serves every organization"
+# A run that somebody had until its lease ran out has lapsed: whoever it was may have died of it.
+_LEASE = """
+UPDATE core_run SET state = %s, due_at = %s, fence = fence + 1, worker_id = %s,
+    lapses = lapses + CASE WHEN state = %s THEN 1 ELSE 0 END
+WHERE id IN (SELECT id FROM core_run WHERE id IN ({places}) AND due_at <= %s {skip}) RETURNING *
+"""
 
 
 class LostClaimError(Exception):
@@ -32,7 +41,10 @@ class LostClaimError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Claim:
-    """A run in hand since `at`. `attempt` is 1 for the first; `fence` is what makes this claim the only one."""
+    """A run in hand since `at`. `attempt` is 1 for the first; `fence` is what makes this claim the only one.
+
+    `lapses` are the claims before this one, in a row, that came to nothing.
+    """
 
     run_id: str
     organization_id: str
@@ -40,25 +52,29 @@ class Claim:
     subject_id: str
     fence: int
     attempt: int
+    lapses: int
     at: dt.datetime
+    began: float = dataclasses.field(default_factory=time.monotonic)
 
-    @property
-    def lapses(self) -> int:
-        """How many claims before this one ended without a word."""
-        return self.fence - self.attempt
+    def now(self) -> dt.datetime:
+        """The time by the clock that the claim was made by, which need not be asked again."""
+        return self.at + dt.timedelta(seconds=time.monotonic() - self.began)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """How a claim ended. `again` needs the time `at` of the next attempt.
 
-    `record` writes what the work found out, in the transaction that concludes the run: both or neither.
+    `record` writes what the work found out, in the transaction that concludes the run: both or neither. Where
+    nothing was attempted, `is_attempt` is False and nothing is counted; `lapses` are those of a claim that broke off.
     """
 
     state: Literal["done", "failed", "again"]
     at: dt.datetime | None = None
     error: str = ""
     record: Callable[[], None] | None = None
+    is_attempt: bool = True
+    lapses: int = 0
 
 
 def database_now() -> dt.datetime:
@@ -104,23 +120,52 @@ def postpone(*, kind: str, subject_ids: QuerySet[Any, Any], now: dt.datetime, un
         Run.objects.filter(pk__in=list(held[:_MOST_POSTPONED]), state=RunState.WAITING).update(due_at=until)
 
 
+def recall(*, kind: str, subject_ids: Sequence[str]) -> set[str]:
+    """Cancels what waits for subjects that the caller has locked. Gives those of which a worker has a run in hand.
+
+    A run that is being claimed or concluded at this moment counts as in hand: waiting for it could end in a deadlock,
+    and without its lock it might wait again unseen.
+    """
+    live = Run.objects.filter(kind=kind, subject_id__in=subject_ids, state__in=(RunState.WAITING, RunState.RUNNING))
+    held = set(live.select_for_update(skip_locked=True).filter(state=RunState.WAITING).values_list("id", flat=True))
+    busy = {subject_id for run_id, subject_id in live.values_list("id", "subject_id") if run_id not in held}
+    cancel(kind=kind, subject_ids=[each for each in subject_ids if each not in busy])
+    return busy
+
+
 def claim(
-    *, worker_id: str, most: int, now: dt.datetime, kinds: Collection[str], busy: Collection[str] = ()
+    *, worker_id: str, most: int, now: dt.datetime, kinds: Collection[str], share: Share | None = None
 ) -> list[Claim]:
-    """The runs due first, at most so many, now leased to the worker. `busy` organizations must wait."""
+    """The runs due first, at most so many and within the share of each organization, now leased to the worker."""
     with unscoped(_EVERYBODYS):
-        due = Run.objects.filter(due_at__lte=now, kind__in=kinds)
-        due = (due.exclude(organization_id__in=list(busy)) if busy else due).order_by("due_at", "id")
-        if not due.exists():  # a look takes no lock
-            return []
-        with transaction.atomic():
-            taken = list(due.select_for_update(skip_locked=True)[:most])
-            Run.objects.filter(pk__in=[run.id for run in taken]).update(
-                state=RunState.RUNNING, due_at=now + LEASE, fence=F("fence") + 1, worker_id=worker_id
-            )
+        for _ in range(_TRIES):
+            chosen = choose(most=most, now=now, kinds=kinds, share=share)
+            if not chosen:
+                return []
+            if taken := _lease(chosen, worker_id, now):
+                return taken
+    return []
+
+
+def _lease(run_ids: list[str], worker_id: str, now: dt.datetime) -> list[Claim]:
+    """Takes those of the runs that nobody else has taken meanwhile."""
+    skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
+    sql = _LEASE.format(places=", ".join(["%s"] * len(run_ids)), skip=skip)
+    instant = Run._meta.get_field("due_at")
+    then, due_by = (instant.get_db_prep_value(each, connection) for each in (now + LEASE, now))
+    taken = Run.objects.raw(sql, [RunState.RUNNING, then, worker_id, RunState.RUNNING, *run_ids, due_by])
     return [
-        Claim(run.id, run.organization_id, run.kind, run.subject_id, run.fence + 1, run.attempts + 1, now)
-        for run in taken
+        Claim(
+            run_id=run.id,
+            organization_id=run.organization_id,
+            kind=run.kind,
+            subject_id=run.subject_id,
+            fence=run.fence,
+            attempt=run.attempts + 1,
+            lapses=run.lapses,
+            at=now,
+        )
+        for run in sorted(taken, key=lambda run: run_ids.index(run.id))
     ]
 
 
@@ -141,7 +186,8 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
             state=outcome.state if ended else RunState.WAITING,
             due_at=None if ended else outcome.at,
             finished_at=now if ended else None,
-            attempts=claim.attempt,
+            attempts=claim.attempt - (not outcome.is_attempt),
+            lapses=outcome.lapses if outcome.is_attempt else claim.lapses,
             error=outcome.error[:1024],
         )
         if not changed:

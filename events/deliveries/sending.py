@@ -79,7 +79,7 @@ def _put_off(webhook: OrganizationWebhook, now: dt.datetime) -> Outcome:
     """All that is due at a slow receiver waits, so that it is not claimed again and again in vain."""
     until = now + TURN
     postpone(kind=KIND, subject_ids=pending_of(webhook.id).values("id"), now=now, until=until)
-    return Outcome("again", at=until, error="its receiver is slow and busy with another")
+    return Outcome("again", at=until, error="its receiver is slow and busy with another", is_attempt=False)
 
 
 def _attempt(webhook: OrganizationWebhook, delivery: Delivery, now: dt.datetime) -> Result:
@@ -138,18 +138,20 @@ def _conclusion(webhook: OrganizationWebhook, delivery: Delivery, result: Result
         locked = rows.select_for_update(of=("self",)).first() if reason is not None else None
         _note(webhook, result, ended)
         _write(delivery, result, at, now)
-        if reason is not None and locked is not None:
+        # Another attempt may have got through meanwhile.
+        if reason is not None and locked is not None and (result.status == 410 or locked.failing_since is not None):
             give_up(webhook=locked, reason=reason)
 
     return Outcome(state, at=at, error=result.error or "", record=record)
 
 
 def _note(webhook: OrganizationWebhook, result: Result, now: dt.datetime) -> None:
-    """Since when nothing has got through."""
-    if result.is_success == (webhook.failing_since is None):
-        return
-    same = OrganizationWebhook.objects.filter(pk=webhook.id, failing_since=webhook.failing_since)
-    same.update(failing_since=None if result.is_success else now)
+    """Since when nothing has got through, as it is by now: attempts that overlap end in any order."""
+    rows = OrganizationWebhook.objects.filter(pk=webhook.id)
+    if result.is_success:
+        rows.filter(failing_since__lt=now).update(failing_since=None)
+    else:
+        rows.filter(failing_since=None).update(failing_since=now)
 
 
 def _write(seen: Delivery, result: Result, at: dt.datetime | None, now: dt.datetime) -> None:

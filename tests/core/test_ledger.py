@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.utils import timezone
 
 from core.columns import new_id
 from core.ledger import worker
+from core.ledger.fairness import LOOK, Share
 from core.ledger.models import Run, RunState
 from core.ledger.services import (
     LEASE,
@@ -23,8 +25,10 @@ from core.ledger.services import (
     claim,
     conclude,
     enqueue,
+    enqueue_all,
     extend,
     prune_runs,
+    recall,
 )
 from core.tenancy import scoped
 from tests.api import Api
@@ -82,11 +86,29 @@ def test_claim__of_a_kind_unknown_here__is_left_for_others(in_acme: None) -> Non
     assert claimed_at(timezone.now()) == []
 
 
-def test_claim__for_a_busy_organization__takes_the_others(acme: Api, globex: Api) -> None:
+def test_claim__of_one_organization__takes_no_more_than_its_share(acme: Api, globex: Api) -> None:
     for api in (acme, globex):
         with scoped(api.scope):
-            enqueue(kind="example", subject_id=new_id())
-    assert [c.organization_id for c in claimed_at(timezone.now(), busy=[acme.id])] == [globex.id]
+            enqueue_all(kind="example", subject_ids=[new_id() for _ in range(9)])
+    share = Share(4, {acme.id: 3, globex.id: 5})
+    assert [c.organization_id for c in claimed_at(timezone.now(), share=share)] == [acme.id]
+    assert len(claimed_at(timezone.now(), share=Share(4))) == 8
+    assert len(claimed_at(timezone.now(), most=5, share=Share(4))) == 5
+
+
+def test_claim__behind_many_runs_of_an_organization_that_has_its_share__finds_the_others(
+    acme: Api, globex: Api
+) -> None:
+    now = timezone.now()
+    with scoped(acme.scope):
+        enqueue_all(kind="example", subject_ids=[new_id() for _ in range(LOOK + 1)])
+    with scoped(globex.scope):
+        enqueue(kind="example", subject_id=new_id(), at=now + dt.timedelta(hours=2))
+        enqueue(kind="example", subject_id=new_id(), at=now + dt.timedelta(hours=1))
+    full = Share(1, {acme.id: 1})
+    assert claimed_at(now + dt.timedelta(minutes=1), share=full) == []
+    assert [c.organization_id for c in claimed_at(now + dt.timedelta(hours=1), share=full)] == [globex.id]
+    assert [c.organization_id for c in claimed_at(now + dt.timedelta(hours=1), share=Share(1))] == [acme.id]
 
 
 def test_lease__run_out__goes_to_another_whose_fence_is_higher(in_acme: None) -> None:
@@ -164,6 +186,44 @@ def test_work__that_kills_its_workers__is_given_up(in_acme: None) -> None:
     assert (run.state, worked) == (RunState.FAILED, [])
 
 
+def test_work__that_breaks_after_many_regular_attempts__is_tried_again(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    outcomes.extend(Outcome("again", at=now, error="503") for _ in range(2 * MOST_LAPSES))
+    outcomes.append(OperationalError("database is locked"))
+    outcomes.append(Outcome("again", at=now + dt.timedelta(days=1)))
+    assert run_until_idle(now) == 2 * MOST_LAPSES + 1
+    run.refresh_from_db()
+    assert (run.state, run.lapses) == (RunState.WAITING, 1)
+    assert run_until_idle(now + dt.timedelta(minutes=1)) == 1
+    run.refresh_from_db()
+    assert (run.state, run.lapses, run.attempts) == (RunState.WAITING, 0, 2 * MOST_LAPSES + 2)
+
+
+def test_work__whose_workers_die_now_and_then__goes_on(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    for _ in range(MOST_LAPSES):
+        assert len(claimed_at(now)) == 1
+        now += LEASE
+        outcomes.append(Outcome("again", at=now))
+        assert run_until_idle(now - dt.timedelta(seconds=1)) == 0
+        (taken,) = claimed_at(now)
+        assert (taken.lapses, worker.perform(taken)) == (1, "again")
+    run.refresh_from_db()
+    assert (run.state, run.lapses, run.fence) == (RunState.WAITING, 0, 2 * MOST_LAPSES)
+
+
+def test_work__put_off__counts_as_no_attempt_and_forgives_none(in_acme: None) -> None:
+    run = enqueue(kind="example", subject_id=new_id())
+    now = timezone.now()
+    assert len(claimed_at(now)) == 1
+    outcomes.append(Outcome("again", at=now + 2 * LEASE, is_attempt=False))
+    assert run_until_idle(now + LEASE) == 1
+    run.refresh_from_db()
+    assert (run.state, run.attempts, run.lapses) == (RunState.WAITING, 0, 1)
+
+
 def test_work__runs_in_the_scope_of_its_organization__and_no_other(acme: Api, globex: Api) -> None:
     with scoped(globex.scope):
         enqueue(kind="example", subject_id=new_id())
@@ -192,3 +252,16 @@ def test_prune__deletes_what_ended__and_nothing_else(in_acme: None) -> None:
     assert prune_runs(before=now - dt.timedelta(days=1)) == 0
     assert prune_runs(before=now + dt.timedelta(days=1)) == 1
     assert Run.objects.get().state == RunState.WAITING
+
+
+def test_recall__cancels_what_waits__and_names_what_is_in_hand(in_acme: None) -> None:
+    held, waiting, other = new_id(), new_id(), new_id()
+    enqueue(kind="example", subject_id=held)
+    (taken,) = claimed_at(timezone.now())
+    for subject in (waiting, other):
+        enqueue(kind="example", subject_id=subject)
+    assert recall(kind="example", subject_ids=[held, waiting]) == {held}
+    states = dict(Run.objects.values_list("subject_id", "state"))
+    assert states == {held: RunState.RUNNING, waiting: RunState.CANCELLED, other: RunState.WAITING}
+    conclude(claim=taken, outcome=Outcome("done"), now=timezone.now())
+    assert recall(kind="example", subject_ids=[held]) == set()

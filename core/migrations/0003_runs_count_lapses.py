@@ -1,0 +1,18 @@
+"""Runs count the claims in a row that came to nothing, and the first of an organization is found by an index."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("core", "0002_limits")]
+    operations = [
+        migrations.AddField("run", "lapses", models.PositiveIntegerField(default=0)),
+        migrations.AddIndex(
+            "run",
+            models.Index(
+                fields=["organization_id", "due_at"],
+                name="run_by_organization",
+                condition=models.Q(("due_at__isnull", False)),
+            ),
+        ),
+    ]
