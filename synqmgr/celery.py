@@ -27,7 +27,7 @@ from core.crypto.startup import verify_keys
 from core.ledger import bell
 from core.ledger.chores import LOOK, prune_daily
 from core.ledger.services import database_now
-from core.ledger.worker import Heart, work_until_idle
+from core.ledger.worker import HAND, Heart, work_until_idle
 
 RING_EVERY = 2.0  # seconds; for what becomes due later, and for rings that were lost
 WITHIN = 1.0  # seconds a broker may take to accept a ring
@@ -65,7 +65,7 @@ def heart() -> Heart:
 def work() -> None:
     """Does what is due, and leaves the rest to the next task: a worker that is told to stop waits for a task's end."""
     began = time.monotonic()
-    work_until_idle(heart(), stopping=stopping, within=LONGEST)
+    work_until_idle(heart(), size=HAND, within=LONGEST, stopping=stopping)
     if time.monotonic() - began >= LONGEST:
         bell.ring()
 

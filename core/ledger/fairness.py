@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 from django.db import connection
 
-from core.ledger.models import Run
+from core.ledger.models import Run, RunState
 
 LOOK = 100  # runs looked at in the order they are due
 # The first run of each organization, by a jump in the index to the next organization: what it costs grows with the
@@ -33,42 +34,53 @@ SELECT id, organization_id FROM core_run WHERE due_at <= %s AND id IN (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Share:
-    """What each organization may have of a worker, and what it has already."""
+class Room:
+    """What a worker can take: at most so many hands, of at most `size` runs.
 
+    Of each organization it has at most `each` hands at a time, those included that are `in_hand`.
+    """
+
+    most: int
     each: int
+    size: int = 1
     in_hand: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def left(self, organization_id: str) -> int:
         return max(0, self.each - self.in_hand.get(organization_id, 0))
 
 
-def choose(*, most: int, now: dt.datetime, kinds: Collection[str], share: Share | None) -> list[str]:
-    """The ids of what may be claimed. A look takes no lock, so another worker may be quicker."""
+def choose(*, room: Room, now: dt.datetime, kinds: Collection[str]) -> list[list[str]]:
+    """The ids of what may be claimed, by hands. A look takes no lock, so another worker may be quicker."""
     due = Run.objects.filter(due_at__lte=now, kind__in=kinds).order_by("due_at", "id")
-    if share is None:
-        return list(due.values_list("id", flat=True)[:most])
-    looked = list(due.values_list("id", "organization_id")[:LOOK])
-    chosen = _within(share, looked, most)
-    if chosen or len(looked) < LOOK:
-        return chosen
+    due = due.only("id", "organization_id", "lane_id", "lapses", "state")
+    looked = list(due[: max(LOOK, room.most)])
+    hands = _deal(looked, room)
+    if hands or len(looked) < LOOK:
+        return hands
     # All of them are of organizations that have their share: what is behind them is found from the other side.
-    full = sum(share.left(organization_id) == 0 for organization_id in share.in_hand)
-    for organization_id in _with_work(now, most + full):
-        found = due.filter(organization_id=organization_id).values_list("id", "organization_id")
-        chosen += _within(share, found[: share.left(organization_id)], most - len(chosen))
-    return chosen
+    full = sum(room.left(organization_id) == 0 for organization_id in room.in_hand)
+    behind = [due.filter(organization_id=each)[: room.most] for each in _with_work(now, room.most + full)]
+    return _deal(itertools.chain.from_iterable(behind), room)
 
 
-def _within(share: Share, runs: Iterable[tuple[str, str]], most: int) -> list[str]:
-    """Those that the shares of their organizations have room for."""
+def _deal(runs: Iterable[Run], room: Room) -> list[list[str]]:
+    """A hand for each run, as far as there is room; what is left of their lanes is spread over them."""
+    hands: list[list[str]] = []
+    lanes: dict[str, list[list[str]]] = {}
     taken: Counter[str] = Counter()
-    chosen: list[str] = []
-    for run_id, organization_id in runs:
-        if len(chosen) < most and taken[organization_id] < share.left(organization_id):
-            taken[organization_id] += 1
-            chosen.append(run_id)
-    return chosen
+    for run in runs:
+        # What may have cost a worker its life is done by itself.
+        lane_id = None if run.lapses or run.state == RunState.RUNNING else run.lane_id
+        if len(hands) < room.most and taken[run.organization_id] < room.left(run.organization_id):
+            taken[run.organization_id] += 1
+            hands.append([run.id])
+            if lane_id:
+                lanes.setdefault(lane_id, []).append(hands[-1])
+        elif lane_id in lanes:
+            shortest = min(lanes[lane_id], key=len)
+            if len(shortest) < room.size:
+                shortest.append(run.id)
+    return hands
 
 
 def _with_work(now: dt.datetime, most: int) -> list[str]:

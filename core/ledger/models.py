@@ -31,7 +31,8 @@ class Run(TenantModel):
 
     `due_at` is when it may be claimed: the next time of what waits, the end of the lease of what runs, nothing
     for what has ended. `fence` counts claims; `attempts` counts those that tried and came to a conclusion; `lapses`
-    counts the last ones in a row that came to none, since their worker died or the work broke off.
+    counts the last ones in a row that came to none, since their worker died or the work broke off. Runs of one lane
+    may be done by one thread, one after the other.
     """
 
     resource_type: ClassVar[str] = "run"
@@ -40,6 +41,7 @@ class Run(TenantModel):
     organization_id = IdColumn()  # no foreign key: the ledger outlives what it speaks of until it is pruned
     kind = TextColumn(max_length=32)
     subject_id = IdColumn()
+    lane_id = IdColumn(null=True)
     state = TextColumn(max_length=16, choices=RunState.choices, default=RunState.WAITING)
     due_at = InstantColumn(null=True, default=timezone.now)
     fence = models.PositiveIntegerField(default=0)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import operator
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from core.faults import reach
 from core.ledger.bell import ring
-from core.ledger.fairness import Share, choose
+from core.ledger.fairness import Room, choose
 from core.ledger.models import Run, RunState, Worker
 from core.pruning import delete_old
 from core.tenancy import Scope, scoped, unscoped
@@ -50,6 +52,7 @@ class Claim:
     organization_id: str
     kind: str
     subject_id: str
+    lane_id: str | None
     fence: int
     attempt: int
     lapses: int
@@ -67,14 +70,17 @@ class Outcome:
 
     `record` writes what the work found out, in the transaction that concludes the run: both or neither. Where
     nothing was attempted, `is_attempt` is False and nothing is counted; `lapses` are those of a claim that broke off.
+    What many of one kind `found` can be written in one go by `record_all`, instead of by the `record` of each.
     """
 
     state: Literal["done", "failed", "again"]
     at: dt.datetime | None = None
     error: str = ""
-    record: Callable[[], None] | None = None
+    record: Callable[[], object] | None = None
     is_attempt: bool = True
     lapses: int = 0
+    found: Any = None
+    record_all: Callable[[list[Any]], None] | None = None
 
 
 def database_now() -> dt.datetime:
@@ -87,9 +93,9 @@ def database_now() -> dt.datetime:
     return now
 
 
-def enqueue(*, kind: str, subject_id: str, at: dt.datetime | None = None) -> Run:
+def enqueue(*, kind: str, subject_id: str, lane_id: str | None = None, at: dt.datetime | None = None) -> Run:
     """A run of the organization in scope, durable with the caller's transaction. Without a time it is due now."""
-    run = Run.in_scope(kind=kind, subject_id=subject_id)
+    run = Run.in_scope(kind=kind, subject_id=subject_id, lane_id=lane_id)
     run.due_at = at or run.created_at
     run.save(force_insert=True)
     if at is None or at <= run.created_at:
@@ -97,12 +103,13 @@ def enqueue(*, kind: str, subject_id: str, at: dt.datetime | None = None) -> Run
     return run
 
 
-def enqueue_all(*, kind: str, subject_ids: Sequence[str]) -> None:
+def enqueue_all(*, kind: str, subject_ids: Sequence[str], lane_id: str | None = None) -> None:
     """A run each, due now."""
     now = timezone.now()
-    Run.objects.bulk_create(
-        [Run.in_scope(kind=kind, subject_id=each, due_at=now, created_at=now) for each in subject_ids], batch_size=500
-    )
+    runs = [
+        Run.in_scope(kind=kind, subject_id=each, lane_id=lane_id, due_at=now, created_at=now) for each in subject_ids
+    ]
+    Run.objects.bulk_create(runs, batch_size=500)
     transaction.on_commit(ring)
 
 
@@ -133,40 +140,63 @@ def recall(*, kind: str, subject_ids: Sequence[str]) -> set[str]:
     return busy
 
 
-def claim(
-    *, worker_id: str, most: int, now: dt.datetime, kinds: Collection[str], share: Share | None = None
-) -> list[Claim]:
-    """The runs due first, at most so many and within the share of each organization, now leased to the worker."""
+def claim(*, worker_id: str, most: int, now: dt.datetime, kinds: Collection[str]) -> list[Claim]:
+    """The runs due first, at most so many, now leased to the worker."""
+    hands = claim_hands(worker_id=worker_id, room=Room(most, each=most), now=now, kinds=kinds)
+    return [claimed for hand in hands for claimed in hand]
+
+
+def claim_hands(*, worker_id: str, room: Room, now: dt.datetime, kinds: Collection[str]) -> list[list[Claim]]:
+    """What a worker has room for, now leased to it. A hand is a run, or several of one lane."""
     with unscoped(_EVERYBODYS):
         for _ in range(_TRIES):
-            chosen = choose(most=most, now=now, kinds=kinds, share=share)
+            chosen = choose(room=room, now=now, kinds=kinds)
             if not chosen:
                 return []
-            if taken := _lease(chosen, worker_id, now):
-                return taken
+            taken = _lease([run_id for hand in chosen for run_id in hand], worker_id, now)
+            if taken:
+                hands = [[taken[run_id] for run_id in hand if run_id in taken] for hand in chosen]
+                return [hand for hand in hands if hand]
     return []
 
 
-def _lease(run_ids: list[str], worker_id: str, now: dt.datetime) -> list[Claim]:
+def _lease(run_ids: list[str], worker_id: str, now: dt.datetime) -> dict[str, Claim]:
     """Takes those of the runs that nobody else has taken meanwhile."""
     skip = "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
     sql = _LEASE.format(places=", ".join(["%s"] * len(run_ids)), skip=skip)
-    instant = Run._meta.get_field("due_at")
-    then, due_by = (instant.get_db_prep_value(each, connection) for each in (now + LEASE, now))
+    then, due_by = _instant(now + LEASE), _instant(now)
     taken = Run.objects.raw(sql, [RunState.RUNNING, then, worker_id, RunState.RUNNING, *run_ids, due_by])
-    return [
-        Claim(
+    return {
+        run.id: Claim(
             run_id=run.id,
             organization_id=run.organization_id,
             kind=run.kind,
             subject_id=run.subject_id,
+            lane_id=run.lane_id,
             fence=run.fence,
             attempt=run.attempts + 1,
             lapses=run.lapses,
             at=now,
         )
-        for run in sorted(taken, key=lambda run: run_ids.index(run.id))
-    ]
+        for run in taken
+    }
+
+
+def _instant(value: dt.datetime) -> Any:
+    """A time as statements written by hand take it."""
+    return Run._meta.get_field("due_at").get_db_prep_value(value, connection)
+
+
+def give_back(claims: Sequence[Claim]) -> None:
+    """Lets go of what was not begun: it is due as before."""
+    with unscoped(_EVERYBODYS):
+        _held(claims).update(state=RunState.WAITING, due_at=claims[0].at)
+
+
+def _held(claims: Sequence[Claim]) -> QuerySet[Run, Run]:
+    """The runs that are still in the hands of their claims."""
+    by_claim = [Q(pk=each.run_id, fence=each.fence) for each in claims]
+    return Run.objects.filter(functools.reduce(operator.or_, by_claim), state=RunState.RUNNING)
 
 
 def extend(*, worker_id: str, claims: Collection[Claim], now: dt.datetime) -> None:
@@ -194,6 +224,22 @@ def conclude(*, claim: Claim, outcome: Outcome, now: dt.datetime) -> None:
             raise LostClaimError(claim.run_id)
         if outcome.record is not None:
             outcome.record()
+        reach("run-recorded")
+
+
+def conclude_all(*, concluded: Sequence[tuple[Claim, Outcome]], now: dt.datetime) -> None:
+    """Records several claims of one organization that are done and have one `record_all`: all of them or, if somebody
+    else has one of the runs by now, none."""
+    claims = [claimed for claimed, _ in concluded]
+    record_all = concluded[0][1].record_all
+    assert record_all is not None
+    with scoped(Scope(claims[0].organization_id)), transaction.atomic():
+        changed = _held(claims).update(
+            state=RunState.DONE, due_at=None, finished_at=now, attempts=F("attempts") + 1, lapses=0, error=""
+        )
+        if changed < len(claims):
+            raise LostClaimError(f"{len(claims) - changed} of {len(claims)}")
+        record_all([outcome.found for _, outcome in concluded])
         reach("run-recorded")
 
 

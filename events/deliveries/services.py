@@ -46,7 +46,7 @@ def queue_delivery(*, webhook_id: str, payload: dict[str, Any], about: About) ->
     delivery.body = orjson.dumps({**payload, "nonce": delivery.id}).decode()
     delivery.next_attempt_at = delivery.created_at
     delivery.save(force_insert=True)
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=webhook_id)
     return delivery
 
 
@@ -57,7 +57,7 @@ def resend(*, delivery: Delivery) -> None:
     delivery.state, delivery.step, delivery.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
     delivery.touch()
     delivery.save(update_fields=["state", "step", "next_attempt_at", "updated_at"])
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=delivery.webhook_id)
 
 
 def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
@@ -73,7 +73,7 @@ def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
     Delivery.objects.filter(pk__in=free).update(
         state=DeliveryState.PENDING, step=0, next_attempt_at=now, updated_at=now
     )
-    enqueue_all(kind=KIND, subject_ids=free)
+    enqueue_all(kind=KIND, subject_ids=free, lane_id=webhook_id)
     return len(free), len(ids) > len(taken)
 
 

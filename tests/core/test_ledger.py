@@ -12,8 +12,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from core.columns import new_id
-from core.ledger import worker
-from core.ledger.fairness import LOOK, Share
+from core.ledger import performing, worker
+from core.ledger.fairness import LOOK, Room
 from core.ledger.models import Run, RunState
 from core.ledger.services import (
     LEASE,
@@ -23,6 +23,7 @@ from core.ledger.services import (
     Outcome,
     cancel,
     claim,
+    claim_hands,
     conclude,
     enqueue,
     enqueue_all,
@@ -50,15 +51,19 @@ def work(claimed: Claim) -> Outcome:
 @pytest.fixture(autouse=True)
 def _kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(settings, "RUN_KINDS", {"example": f"{__name__}.work"})
-    worker.kinds.cache_clear()
+    performing.kinds.cache_clear()
     outcomes.clear()
     worked.clear()
     yield
-    worker.kinds.cache_clear()
+    performing.kinds.cache_clear()
 
 
-def claimed_at(now: dt.datetime, most: int = 10, **more: Any) -> list[Claim]:
-    return claim(worker_id=new_id(), most=most, now=now, kinds=["example"], **more)
+def claimed_at(now: dt.datetime, most: int = 10) -> list[Claim]:
+    return claim(worker_id=new_id(), most=most, now=now, kinds=["example"])
+
+
+def hands_at(now: dt.datetime, room: Room) -> list[list[Claim]]:
+    return claim_hands(worker_id=new_id(), room=room, now=now, kinds=["example"])
 
 
 def run_until_idle(now: dt.datetime) -> int:
@@ -90,10 +95,10 @@ def test_claim__of_one_organization__takes_no_more_than_its_share(acme: Api, glo
     for api in (acme, globex):
         with scoped(api.scope):
             enqueue_all(kind="example", subject_ids=[new_id() for _ in range(9)])
-    share = Share(4, {acme.id: 3, globex.id: 5})
-    assert [c.organization_id for c in claimed_at(timezone.now(), share=share)] == [acme.id]
-    assert len(claimed_at(timezone.now(), share=Share(4))) == 8
-    assert len(claimed_at(timezone.now(), most=5, share=Share(4))) == 5
+    room = Room(10, each=4, in_hand={acme.id: 3, globex.id: 5})
+    assert [c.organization_id for (c,) in hands_at(timezone.now(), room)] == [acme.id]
+    assert len(hands_at(timezone.now(), Room(10, each=4))) == 8
+    assert len(hands_at(timezone.now(), Room(5, each=4))) == 5
 
 
 def test_claim__behind_many_runs_of_an_organization_that_has_its_share__finds_the_others(
@@ -105,10 +110,22 @@ def test_claim__behind_many_runs_of_an_organization_that_has_its_share__finds_th
     with scoped(globex.scope):
         enqueue(kind="example", subject_id=new_id(), at=now + dt.timedelta(hours=2))
         enqueue(kind="example", subject_id=new_id(), at=now + dt.timedelta(hours=1))
-    full = Share(1, {acme.id: 1})
-    assert claimed_at(now + dt.timedelta(minutes=1), share=full) == []
-    assert [c.organization_id for c in claimed_at(now + dt.timedelta(hours=1), share=full)] == [globex.id]
-    assert [c.organization_id for c in claimed_at(now + dt.timedelta(hours=1), share=Share(1))] == [acme.id]
+    full, hour = Room(4, each=1, in_hand={acme.id: 1}), dt.timedelta(hours=1)
+    assert hands_at(now + dt.timedelta(minutes=1), full) == []
+    assert [c.organization_id for (c,) in hands_at(now + hour, full)] == [globex.id]
+    assert [c.organization_id for (c,) in hands_at(now + hour, Room(4, each=1))] == [acme.id]
+
+
+def test_claim__of_hands__spreads_a_lane_over_the_threads(in_acme: None) -> None:
+    lane, now = new_id(), timezone.now()
+    lapsed = enqueue(kind="example", subject_id=new_id(), lane_id=lane)
+    Run.objects.filter(pk=lapsed.id).update(lapses=1)
+    enqueue_all(kind="example", subject_ids=[new_id() for _ in range(7)], lane_id=lane)
+    enqueue_all(kind="example", subject_ids=[new_id() for _ in range(2)])
+    hands = hands_at(timezone.now(), Room(8, each=3, size=3))
+    assert [len(hand) for hand in hands] == [1, 3, 3]  # what has lapsed before is alone
+    assert {each.lane_id for hand in hands for each in hand} == {lane}
+    assert [len(hand) for hand in hands_at(now + LEASE * 2, Room(8, each=8, size=3))] == [1] * 8
 
 
 def test_lease__run_out__goes_to_another_whose_fence_is_higher(in_acme: None) -> None:
@@ -209,7 +226,7 @@ def test_work__whose_workers_die_now_and_then__goes_on(in_acme: None) -> None:
         outcomes.append(Outcome("again", at=now))
         assert run_until_idle(now - dt.timedelta(seconds=1)) == 0
         (taken,) = claimed_at(now)
-        assert (taken.lapses, worker.perform(taken)) == (1, "again")
+        assert (taken.lapses, performing.perform(taken)) == (1, "again")
     run.refresh_from_db()
     assert (run.state, run.lapses, run.fence) == (RunState.WAITING, 0, 2 * MOST_LAPSES)
 

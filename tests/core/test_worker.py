@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from core.columns import new_id
-from core.ledger import worker
+from core.ledger import performing, worker
 from core.ledger.models import Run, RunState, Worker
 from core.ledger.services import Claim, Outcome, enqueue
 from core.tenancy import scoped
@@ -41,12 +41,12 @@ def _session() -> int:
 @pytest.fixture(autouse=True)
 def _kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(settings, "RUN_KINDS", {"example": f"{__name__}.work"})
-    worker.kinds.cache_clear()
+    performing.kinds.cache_clear()
     sessions.clear()
     may_end.set()
     yield
     may_end.set()
-    worker.kinds.cache_clear()
+    performing.kinds.cache_clear()
 
 
 @contextlib.contextmanager

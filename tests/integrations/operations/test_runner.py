@@ -10,8 +10,8 @@ import pytest
 
 from catalog.adapters import mock
 from core.columns import format_instant, new_id
+from core.ledger.performing import perform
 from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, claim, conclude
-from core.ledger.worker import perform
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from events.deliveries.models import Delivery
