@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from django.db import Error, close_old_connections
+from django.db import Error, close_old_connections, connection
 
 from core.columns import new_id
+from core.ledger.bell import listen
 from core.ledger.chores import look_after_chores
 from core.ledger.fairness import Room
 from core.ledger.models import Worker
@@ -25,6 +26,7 @@ from core.ledger.services import HEARTBEAT, Claim, claim_hands, database_now, ex
 
 log = structlog.get_logger("synqmgr.ledger")
 PAUSE = 0.2  # seconds between two looks
+SHORT_PAUSE = 0.05  # where nobody rings
 PATIENCE = 20.0  # seconds that work in hand may take after the worker was told to stop
 HAND = 16  # runs of one lane that a thread takes at once
 
@@ -117,7 +119,8 @@ class WorkerLoop:
     def __init__(self, threads: int) -> None:
         self.heart, self.threads, self.stopping = Heart(), threads, threading.Event()
         self._hands: dict[str, str] = {}  # first run of each hand -> organization
-        self.is_freed = threading.Event()  # a thread is done, so another look may be worth it
+        self.is_freed = threading.Event()  # a thread is done, or the bell rang: another look may be worth it
+        self._is_woken = connection.vendor == "postgresql"
 
     def stop(self) -> None:
         """No more claims; what is in hand is finished."""
@@ -128,6 +131,8 @@ class WorkerLoop:
         """Works until told to stop. Returns how many runs were not finished in time, whose threads go on."""
         self.heart.start()
         threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
+        if self._is_woken:
+            threading.Thread(target=listen, args=[self.is_freed.set, self.stopping], name="bell", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
             self.is_freed.wait(self._look(pool))
@@ -159,7 +164,7 @@ class WorkerLoop:
             self.heart.hold(hand)
             self._hands[hand[0].run_id] = hand[0].organization_id
             pool.submit(self._perform, hand)
-        return 0 if hands else PAUSE
+        return 0 if hands else PAUSE if self._is_woken else SHORT_PAUSE
 
     def _perform(self, hand: list[Claim]) -> None:
         try:
