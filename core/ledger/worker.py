@@ -51,7 +51,8 @@ class Heart:
         finally:
             with self._lock:
                 for each in hand:
-                    self._in_hand.pop(each.run_id, None)
+                    if self._in_hand.get(each.run_id) is each:  # what was given back may be in hand again
+                        del self._in_hand[each.run_id]
 
     def hold(self, claims: Sequence[Claim]) -> None:
         with self._lock:

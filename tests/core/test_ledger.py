@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,6 +180,15 @@ def test_work__asked_for_again__waits_until_then(in_acme: None) -> None:
     assert [c.attempt for c in worked] == [1, 2]
     run.refresh_from_db()
     assert (run.state, run.attempts) == (RunState.DONE, 2)
+
+
+def test_work__when_told_to_stop_or_out_of_time__is_not_begun(in_acme: None) -> None:
+    enqueue(kind="example", subject_id=new_id())
+    stopping = threading.Event()
+    stopping.set()
+    assert worker.work_until_idle(worker.Heart(), timezone.now, stopping=stopping) == 0
+    assert worker.work_until_idle(worker.Heart(), timezone.now, within=0) == 0
+    assert worked == []
 
 
 def test_work__that_breaks__is_tried_a_few_times_and_fails(in_acme: None) -> None:

@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from core.columns import new_id
 from core.ledger import performing, worker
 from core.ledger.models import Run, RunState, Worker
-from core.ledger.services import Claim, Outcome, enqueue
+from core.ledger.services import Claim, Outcome, enqueue, recall
 from core.tenancy import scoped
 from tests.api import Api
 
@@ -157,3 +158,22 @@ def test_worker__whose_work_does_not_end__stops_without_it(acme: Api, monkeypatc
         assert returned == [1]
         may_end.set()
         until(lambda: not loop.heart.in_hand())
+
+
+def test_recall__of_a_run_that_another_transaction_holds__takes_it_for_in_hand(acme: Api) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("on SQLite only one transaction writes")
+    run = enqueue_one(acme)
+    url = {k: v for k, v in connection.get_connection_params().items() if k in ("host", "port", "user", "dbname")}
+    with psycopg.connect(**url) as other, scoped(acme.scope):
+        other.execute("SELECT 1 FROM core_run WHERE id = %s FOR UPDATE", [run.id])
+        assert recall_now(run) == {run.subject_id}
+        other.rollback()
+        assert recall_now(run) == set()
+        run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+
+
+def recall_now(run: Run) -> set[str]:
+    with transaction.atomic():
+        return recall(kind="example", subject_ids=[run.subject_id])
