@@ -13,7 +13,7 @@ from django.utils import timezone
 from core.columns import new_id
 from core.errors import ConflictError
 from core.ledger.models import Run, RunState
-from core.ledger.services import cancel, enqueue, enqueue_all
+from core.ledger.services import cancel, enqueue, enqueue_all, recall
 from core.pruning import delete_in_batches
 from core.tenancy import unscoped
 from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
@@ -47,19 +47,18 @@ def queue_delivery(*, webhook_id: str, payload: dict[str, Any], about: About) ->
     delivery.body = orjson.dumps({**payload, "nonce": delivery.id}).decode()
     delivery.next_attempt_at = delivery.created_at
     delivery.save(force_insert=True)
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=webhook_id)
     return delivery
 
 
 def resend(*, delivery: Delivery) -> None:
     """Sends a locked delivery again at once, by a schedule of its own. What it waited for is off."""
-    cancel(kind=KIND, subject_ids=[delivery.id])
-    if Run.objects.filter(kind=KIND, subject_id=delivery.id, state=RunState.RUNNING).exists():
+    if recall(kind=KIND, subject_ids=[delivery.id]):
         raise DeliveryUnderWayError("the delivery is being attempted right now")
     delivery.state, delivery.step, delivery.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
     delivery.touch()
     delivery.save(update_fields=["state", "step", "next_attempt_at", "updated_at"])
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=delivery.webhook_id)
 
 
 def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
@@ -70,14 +69,12 @@ def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
     held = lost.order_by("id").select_for_update().values_list("id", flat=True)
     ids = list(held[: MOST_RECOVERED + 1])
     taken, now = ids[:MOST_RECOVERED], timezone.now()
-    running = Run.objects.filter(kind=KIND, subject_id__in=taken, state=RunState.RUNNING)
-    busy = set(running.values_list("subject_id", flat=True))  # was cancelled in the middle of an attempt
+    busy = recall(kind=KIND, subject_ids=taken)  # was cancelled in the middle of an attempt
     free = [each for each in taken if each not in busy]
-    cancel(kind=KIND, subject_ids=free)
     Delivery.objects.filter(pk__in=free).update(
         state=DeliveryState.PENDING, step=0, next_attempt_at=now, updated_at=now
     )
-    enqueue_all(kind=KIND, subject_ids=free)
+    enqueue_all(kind=KIND, subject_ids=free, lane_id=webhook_id)
     return len(free), len(ids) > len(taken)
 
 
