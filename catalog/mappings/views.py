@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ from catalog.mappings.serializers import (
     MappingSerializer,
     MappingVersionSerializer,
 )
-from catalog.mappings.services import apply_mappings, find_version, locate
+from catalog.mappings.services import Document, apply_mappings, find_version, locate
 from core.columns import format_instant
 from core.listing import read_boolean, refuse_unknown
 from core.models import Resource
@@ -62,6 +63,8 @@ class MappingViewSet(ResourceViewSet):
         "apply": {"mappings": ["tickets", "titles:3"], "data": {"key": "A-1", "summary": "Leak", "priority": "high"}},
     }
 
+    checked: Document | None = None  # that of a change, read before its lock
+
     @property
     def reader(self) -> Reader:
         return reader_of(MappingBaseSerializer if self.action == "list" else MappingSerializer)
@@ -69,6 +72,11 @@ class MappingViewSet(ResourceViewSet):
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         instance, content = super().perform_create(serializer)
         return instance, {"result": {"mapping": content["result"]}}
+
+    def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
+        """Replaces a mapping, whose expressions are compiled before it is locked: on SQLite all writers would wait."""
+        self.checked = self.valid_change(self.changeable(lock=False), body_of).document
+        return super().change(body_of)
 
     def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         mapping = serializer.instance
