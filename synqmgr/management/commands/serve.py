@@ -25,7 +25,8 @@ SECONDS_TO_STOP = 20  # for what is being answered when the server is told to st
 
 class Command(BaseCommand):
     help = (
-        "Makes what is missing (key file, tables, the first organization), starts a worker beside it and serves. "
+        "Makes what is missing (key file, tables, the first organization), starts a worker beside it and serves. In "
+        "production it makes tables alone, and `manage.py bootstrap` the first organization and its token. "
         "Reads HOST (127.0.0.1), PORT (8000) and WORKERS (2) from the environment."
     )
 
@@ -40,7 +41,10 @@ class Command(BaseCommand):
         address = f"http://{'localhost' if host in ('127.0.0.1', '::1', '0.0.0.0') else host}:{port}"  # noqa: S104
         self.stdout.write(f"API                   {address}/v1")
         self.stdout.write(f"API docs              {address}/docs  {address}/redoc  {address}/openapi.yaml")
-        call_command("bootstrap", if_new=True, stdout=self.stdout)
+        if settings.PRODUCTION:  # where what is printed is kept, and read by others
+            self.stdout.write("administrator token   `manage.py bootstrap` makes one and prints it")
+        else:
+            call_command("bootstrap", if_new=True, stdout=self.stdout)
         self.stdout.flush()
         connection.close()
         self.replace_process(host, port)
