@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import orjson
 from django.test import Client
+from django.test.client import ClientHandler
 
 import identity.services
 from core.tenancy import Scope, scoped
@@ -20,6 +21,18 @@ from organizations.services import create_organization
 
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
 Query = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+_HANDLER = ClientHandler(
+    enforce_csrf_checks=False
+)  # one for all: each would load every middleware and static file anew
+
+
+def http_client(**options: Any) -> Client:
+    """Django's test client."""
+    client = Client(**options)
+    client.handler = _HANDLER
+    return client
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +87,7 @@ class Api:
             path = f"{path}?{pairs}"
         sent = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         content = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
-        answer = Client(headers=sent | dict(headers or {})).generic(
+        answer = http_client(headers=sent | dict(headers or {})).generic(
             method, path, content, content_type=content_type if content else ""
         )
         assert answer.status_code != 500, f"{method} {path} failed: {answer.content.decode()}"

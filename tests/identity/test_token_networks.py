@@ -6,12 +6,11 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from core.tenancy import scoped
 from identity.tokens.models import Token
 from identity.tokens.networks import common_networks, lie_within
-from tests.api import Api
+from tests.api import Api, http_client
 from tests.contract.problems import assert_problem
 from tests.objects import make_account, make_integration, make_token, ok
 
@@ -21,7 +20,7 @@ NEAR, FAR = "203.0.113.7", "198.51.100.9"
 def status_from(api: Api, address: str, forwarded: str = "") -> int:
     """What a request from an address is answered with."""
     sent = {"Authorization": f"Bearer {api.token}"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
-    return int(Client(headers=sent).get("/v1/accounts", REMOTE_ADDR=address).status_code)
+    return int(http_client(headers=sent).get("/v1/accounts", REMOTE_ADDR=address).status_code)
 
 
 def claims(api: Api, token_id: str) -> dict[str, Any]:
@@ -118,7 +117,7 @@ def test_networks__of_tokens_made_elsewhere__hold_as_well(acme: Api) -> None:
 
 def test_networks__of_a_token__hold_for_its_refresh(acme: Api) -> None:
     made, _ = make_token(acme, allowed_networks=["203.0.113.0/24"])
-    sent = Client(headers={"Authorization": f"Bearer {made['primary']['refresh']['secret']}"})
+    sent = http_client(headers={"Authorization": f"Bearer {made['primary']['refresh']['secret']}"})
     path = f"/v1/tokens/{made['id']}/refresh"
     assert [sent.put(path, REMOTE_ADDR=each).status_code for each in (FAR, NEAR)] == [401, 200]
 
