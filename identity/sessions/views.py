@@ -188,6 +188,7 @@ class SessionViewSet(ScopedViewSet):
         with transaction.atomic():
             delete_token(token=token_of(principal=self.principal))
             self.record(object_id=self.principal.member_id)
+            self.settle(b"", 204)
         return HttpResponse(status=204)
 
     @action(detail=False, methods=["post"], url_path="second_factor")
@@ -221,5 +222,6 @@ class SessionViewSet(ScopedViewSet):
                 raise ForbiddenError("the code is not right, or has been used")
             factors.remove(member=member)
             self.record(object_id=member.id)
+            self.settle(b"", 204)
         forgive(key)
         return HttpResponse(status=204)
