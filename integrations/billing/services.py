@@ -57,7 +57,7 @@ def find_billed(identifier: str) -> tuple[str, str]:
         if found is not None:
             return found.id, found.name
     if is_id(identifier):
-        last = usage_in_reach().filter(organization_id=identifier).order_by("month").last()
+        last = usage_in_reach().filter(**{"organization_id": identifier}).order_by("month").last()
         if last is not None:
             return last.organization_id, last.organization_name
     raise missing(Organization, identifier)
