@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 from typing import Any
 
 import django
 from celery import Celery  # type: ignore[import-untyped]
 from celery.signals import worker_init  # type: ignore[import-untyped]
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 if not apps.ready:
+    if os.environ.get("SYNQMGR_WORKER_METRICS"):  # before the settings import what counts: the pool shares a folder
+        folder = tempfile.TemporaryDirectory(prefix="synqmgr-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
     django.setup()
 
 from django.conf import settings
@@ -25,6 +30,7 @@ from core.crypto.startup import verify_keys
 from core.ledger.chores import LOOK, prune_daily
 from core.ledger.services import database_now
 from core.ledger.worker import Heart, work_until_idle
+from core.metrics import serve_counts
 
 RING_EVERY = 2.0  # seconds; for what becomes due later, and for rings that were lost
 WITHIN = 1.0  # seconds a broker may take to accept a ring
@@ -74,6 +80,11 @@ def ring() -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def check(**_: Any) -> None:
-    """Refuses to work with settings or keys that a server would refuse to start with."""
-    refuse_unsafe_settings()
-    verify_keys()
+    """Refuses to work with settings or keys that a server would refuse to start with; then tells its numbers."""
+    try:
+        refuse_unsafe_settings()
+        verify_keys()
+        if settings.WORKER_METRICS:
+            serve_counts()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from error  # Celery logs any other error and goes on
