@@ -138,6 +138,11 @@ def test_serve__from_nothing__prints_what_is_needed_once(environment: dict[str, 
         (token,) = set(TOKEN.findall(first))
         assert f":{serving.port}/v1" in first
         assert "/docs" in first
+        assert "[INFO]" not in first
+        logged = [json.loads(line) for line in first.splitlines() if line.startswith("{")]
+        assert {"event": "Listening at: http://127.0.0.1:" + str(serving.port), "level": "info"}.items() <= next(
+            line.items() for line in logged if line.get("logger") == "_granian" and "Listening" in line["event"]
+        )
         status, answer = serving.get("/v1/organization", token)
         assert status == 200
         assert answer["result"]["id"] in first

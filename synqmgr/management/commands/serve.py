@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from django.db import connection
 
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
+from core.logs import standard_logging
 
 # Of each worker. SQLite has one writer, more threads only wait; the second is for a bridge's agent, which brings the
 # answer that the first may be waiting for.
@@ -59,6 +61,9 @@ class Command(BaseCommand):
         arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
         arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
         arguments += ["--workers-kill-timeout", str(SECONDS_TO_STOP)]
+        logs: Path = settings.DATA_DIR / "granian-logs.json"
+        logs.write_text(json.dumps(standard_logging(settings.LOG_LEVEL)))
+        arguments += ["--log-config", str(logs)]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
