@@ -1,5 +1,6 @@
 """Every setting. What varies comes from the environment and is read here, nowhere else."""
 
+import os
 from pathlib import Path
 
 import django_stubs_ext
@@ -12,6 +13,7 @@ from core.retention import read_retention
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
 env = environ.FileAwareEnv()
+env.ENVIRON = environ.FileAwareMapping({name: value for name, value in os.environ.items() if value})  # empty is not set
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- what varies -------------------------------------------------------------------------------
