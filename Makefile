@@ -1,5 +1,5 @@
 # Everything runs from a fresh clone with Python 3.11+ and make: the first target makes the environment.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -12,6 +12,9 @@ help: ## show this help
 install: $(STAMP) ## make .venv with the pinned requirements
 
 $(STAMP): requirements.txt requirements-dev.txt
+	@test -x $(BIN)/python || $(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed; found: $(or $(PYTHON),no python3).' >&2; \
+	  echo 'Install it, or say where it is: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $(STAMP)
@@ -20,7 +23,7 @@ serve: install ## run the service on http://127.0.0.1:8000 (SQLite in ./data unl
 	$(BIN)/python manage.py serve
 
 test: install ## run the tests on the database that DATABASE_URL names, SQLite if none
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: install static schema test ## format, lint, types, migrations, schema and tests
 

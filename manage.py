@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from core.environment import refusing
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
-    execute_from_command_line(sys.argv)
+    with refusing():
+        execute_from_command_line(sys.argv)

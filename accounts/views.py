@@ -17,6 +17,7 @@ from accounts.serializers import (
     SynqlyIntegrationsTokenResponseSerializer,
 )
 from accounts.services import find_own_account
+from core.endings import end_what_depends
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, IdFilter, MembershipFilter, ResourceFilterSet
 from core.listing import refuse_unknown
@@ -61,6 +62,10 @@ class AccountViewSet(ResourceViewSet):
             )
             result["token"] = shown_once(issue_token(spec=spec, within=token_of(principal=self.principal)))
         return account, {"result": result}
+
+    def perform_destroy(self, instance: Account) -> None:
+        end_what_depends(instance)
+        instance.delete()
 
 
 class SynqlyIntegrationsTokenViewSet(ScopedViewSet):

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import orjson
-
 from catalog.errors import CredentialRejectedError, UnexpectedAnswerError, VerificationUnavailableError
 from catalog.templates import Context, UnfillableError, choose, choose_parameter, fill, fill_path, read_host
+from core.errors import ProblemError
 from core.outbound import Limits, OutboundAnswer, OutboundRequest, Sender, send
+from core.parsing import read_json
 
 FORM = "application/x-www-form-urlencoded"
 # RFC 6749, 5.2: what a token service may say is repeated only if it is one of these.
@@ -117,8 +117,8 @@ def _list_parameters(scheme: Mapping[str, Any], context: Context) -> dict[str, s
 def _read_token(answer: OutboundAnswer, url: str, caller: Caller) -> str:
     host = read_host(url)
     try:
-        body = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
+        body = read_json(answer.body, limit=caller.limits.answer)
+    except ProblemError:
         body = None
     body = body if isinstance(body, dict) else {}
     if answer.status in {400, 401, 403}:

@@ -16,7 +16,7 @@ from catalog.signin import FORM, Caller, SignIn, sign_in
 from catalog.templates import Context, UnfillableError, choose, fill, fill_path, fill_tree, read_host
 from core.errors import ProblemError
 from core.outbound import Limits, OutboundAnswer, Sender, send
-from core.parsing import value_at
+from core.parsing import read_json, value_at
 
 LIMITS = Limits(connect=3.0, total=8.0)  # of one request; a check makes one or two
 SKIP_TLS = ("skip_tls_verify", "skip_verify", "insecure_skip_verify")
@@ -137,7 +137,9 @@ def _judge(provider: Provider, answer: OutboundAnswer, host: str) -> None:
         return
     body = _read_json(answer.body)
     if body is UNREADABLE:
-        raise UnexpectedAnswerError(f"{provider.fullname} did not answer as expected: {host} did not send JSON.")
+        raise UnexpectedAnswerError(
+            f"{provider.fullname} did not answer as expected: {host} sent no JSON, or none that can be read."
+        )
     for rule in rules.get("require", ()):
         _require(provider, rule, body, host)
 
@@ -155,7 +157,7 @@ def _require(provider: Provider, rule: Mapping[str, Any], body: Any, host: str) 
 
 def _read_json(body: bytes) -> Any:
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = read_json(body, limit=LIMITS.answer)
+    except ProblemError:
         return UNREADABLE
     return value if isinstance(value, dict | list) else UNREADABLE

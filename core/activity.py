@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.module_loading import import_string
 
 from core.errors import ProblemError
 from core.network import client_address
@@ -75,12 +75,29 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
+class Recorder(Protocol):
+    """What the module has that the settings name."""
+
+    def record(self, activity: Activity) -> None: ...
+    def open_log(self) -> None: ...
+    def close_log(self) -> str: ...
+
+
 @functools.cache
-def _recorder() -> Callable[[Activity], None]:
-    recorder: Callable[[Activity], None] = import_string(settings.ACTIVITY_RECORDER)
-    return recorder
+def _recorder() -> Recorder:
+    return cast(Recorder, importlib.import_module(settings.ACTIVITY_RECORDER))
 
 
 def record(activity: Activity) -> None:
     """Tells the recorder, inside the transaction of the change."""
-    _recorder()(activity)
+    _recorder().record(activity)
+
+
+def open_log() -> None:
+    """Tells the recorder that the organization in scope is new, inside the transaction that makes it."""
+    _recorder().open_log()
+
+
+def close_log() -> str:
+    """Tells the recorder that the organization in scope ends with this transaction; what is to be kept of its log."""
+    return _recorder().close_log()

@@ -86,18 +86,6 @@ def check_redis(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[check
     return []
 
 
-def check_row_security(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
-    if settings.ROW_SECURITY in ("auto", "on", "off"):
-        return []
-    return [
-        checks.Error(
-            "SYNQMGR_ROW_SECURITY is neither auto, on nor off.",
-            hint="Leave it out for auto: on wherever the login role allows it.",
-            id="core.E005",
-        )
-    ]
-
-
 def check_tenant_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
@@ -119,7 +107,7 @@ def check_tenant_role(
     return missing
 
 
-CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_public_url, check_redis, check_row_security)
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_public_url, check_redis)
 
 
 def register() -> None:

@@ -14,6 +14,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 S = TypeVar("S", contravariant=True)  # what may be set; with G, what is got, either with None for a nullable column
 G = TypeVar("G", covariant=True)
 ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_LONGEST_IDENTIFIER = 255
+_INSTANT = re.compile(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def new_id() -> str:
@@ -24,6 +29,19 @@ def new_id() -> str:
 def is_id(value: object) -> bool:
     """Whether a value has the one spelling of an id that the API uses (36 characters, lower case)."""
     return isinstance(value, str) and ID_PATTERN.match(value) is not None
+
+
+def fold(name: str) -> str:
+    """A name as it is stored: names are compared without case."""
+    return name.lower()
+
+
+def addressed(identifier: str) -> dict[str, str] | None:
+    """The one column, with its value, that an id or a name finds an object by; None for what can be neither."""
+    folded = fold(identifier)
+    if len(folded) > _LONGEST_IDENTIFIER or "\x00" in folded:
+        return None
+    return {"id" if is_id(folded) else "name": folded}
 
 
 def format_instant(value: dt.datetime) -> str:
@@ -37,12 +55,18 @@ def now_text() -> str:
 
 
 def read_instant(text: str) -> dt.datetime | None:
-    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
+    """A time in RFC 3339, in UTC; None when it is none."""
+    if _INSTANT.fullmatch(text) is None:
+        return None
     try:
-        moment = dt.datetime.fromisoformat(text.upper())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def read_day_or_instant(text: str) -> dt.datetime | None:
+    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
+    return read_instant(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
 
 
 class TextColumn(models.CharField[S, G]):

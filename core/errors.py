@@ -33,6 +33,7 @@ class ProblemError(Exception):
     status: ClassVar[int] = 400
     slug: ClassVar[str] = "invalid-request"
     remedy: ClassVar[str] = "Correct the request and send it again."
+    principal: Any = None  # whose secret it was that was refused, if it was right in itself
 
     def __init__(  # noqa: PLR0913 - the parts of a Problem, all named
         self,
@@ -108,6 +109,7 @@ class ForbiddenError(ProblemError):
 class NotFoundError(ProblemError):
     """Nothing is at this address, or nothing that the token may see."""
 
+    looked_for = ""  # the id or name; core.problems finds out which part of the address gave it
     status = 404
     slug = "not-found"
     remedy = "Check the id or name; objects outside your organization and your token's scope are not shown."
@@ -135,7 +137,7 @@ class StaleError(ConflictError):
 
 
 class InUseError(ConflictError):
-    """Other objects use the one that was to be deleted; `context.resources` names them."""
+    """Other objects use the one that was to be deleted or changed; `context.resources` names them."""
 
     slug = "in-use"
     remedy = "Remove what uses the object first."

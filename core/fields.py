@@ -12,11 +12,10 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.columns import format_instant, is_id, wire_value_at
+from core.columns import format_instant, is_id, read_instant, wire_value_at
 from core.parsing import json_pointer
 
 NAME_PATTERN = r"~?[a-z0-9_-]{1,128}"
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)\Z")
 NO_INSTANT = dt.datetime(1, 1, 1, tzinfo=dt.UTC)  # the Go client's way to send no time
 
 
@@ -116,12 +115,10 @@ class InstantField(serializers.DateTimeField):
     }
 
     def to_internal_value(self, value: Any) -> dt.datetime:
-        if not isinstance(value, str) or _INSTANT.match(value) is None:
+        moment = read_instant(value) if isinstance(value, str) else None
+        if moment is None:
             self.fail("invalid")
-        try:
-            return dt.datetime.fromisoformat(str(value).upper()).astimezone(dt.UTC)
-        except (ValueError, OverflowError):
-            self.fail("invalid")
+        return moment
 
     def to_representation(self, value: Any) -> Any:
         return format_instant(value) if isinstance(value, dt.datetime) else value

@@ -11,7 +11,7 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn, read_instant
+from core.columns import ID_PATTERN, TextColumn, fold, read_day_or_instant
 from core.errors import InvalidError, Parameter
 
 MOST_FILTERS, LONGEST_FILTER, MOST_WILDCARDS, MOST_VALUES = 10, 1024, 5, 100
@@ -19,6 +19,7 @@ _MOST = 2**63 - 1  # that a column holds
 _CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+)?)\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
 _SPELLINGS = {"neq": "ne"}
 _LOOKUPS = {"eq": "exact", "ne": "exact", "gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte", "like": "like"}
+_CHOOSING = ("eq", "in", "gt", "gte", "lt", "lte")
 EQUALITY = ("eq", "ne", "in", "not in")
 ORDERED = (*EQUALITY, "gt", "gte", "lt", "lte")
 
@@ -42,9 +43,9 @@ class InstantFormField(forms.Field):
     """A time in RFC 3339, or a date, which is its midnight in UTC."""
 
     def to_python(self, value: Any) -> dt.datetime:
-        moment = read_instant(str(value))
+        moment = read_day_or_instant(str(value))
         if moment is None:
-            raise forms.ValidationError("must be a time in RFC 3339")
+            raise forms.ValidationError("must be a time in RFC 3339 with an offset, or a date")
         return moment
 
 
@@ -80,6 +81,13 @@ class TextFilter(WireFilter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, strip=False, **kwargs)
+
+
+class NameFilter(TextFilter):
+    """A short name, compared without case."""
+
+    def condition(self, op: str, text: str) -> Q:
+        return super().condition(op, fold(text))
 
 
 class IdFilter(WireFilter):
@@ -131,7 +139,7 @@ class ResourceFilterSet(django_filters.FilterSet):
     """Base of every resource's filters: what all of them have."""
 
     id = IdFilter()
-    name = TextFilter()
+    name = NameFilter()
     fullname = TextFilter()
     created_at = InstantFilter()
     updated_at = InstantFilter()
@@ -168,12 +176,18 @@ def apply_filters(
     return queryset
 
 
+def filters_by(text: str, fields: tuple[str, ...]) -> bool:
+    """Whether a condition names some values or a range of one of these fields."""
+    match = _CONDITION.match(text)
+    return match is not None and match["field"] in fields and match["op"] in _CHOOSING
+
+
 def read_condition(filterset: type[django_filters.FilterSet], text: str, model: type[models.Model]) -> Q:
     """One `field[op]value` as a condition, or the problem that says what is allowed."""
     at = Parameter("query", "filter", text[:200])
-    match = _CONDITION.match(text) if len(text) <= LONGEST_FILTER else None
+    match = _CONDITION.match(text) if len(text.encode()) <= LONGEST_FILTER else None
     if match is None:
-        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 characters", at=at)
+        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 bytes of UTF-8", at=at)
     names = filter_names(filterset)
     declared = names.get(match["field"])
     if declared is None:

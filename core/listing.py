@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import QueryDict
 
-from core.columns import IdColumn, InstantColumn, column_at, is_id, read_instant
+from core.columns import IdColumn, InstantColumn, column_at, is_id, read_day_or_instant
 from core.errors import InvalidError, Parameter
 
 DEFAULT_LIMIT, MOST = 100, 1000
@@ -36,11 +36,16 @@ class Cursor:
 
     They are the list's own order too. With `ties` several rows may share them, such as a time: a page then ends with
     all rows that share its last one's, and the `Link` to the next adds the last one's id.
+
+    With `most` a page looks at no more rows than that for filters that no index serves, and its `Link` leads on from
+    the last one it looked at, however few it shows. `indexed` are the fields whose filters choose the rows to look at.
     """
 
     paths: tuple[str, ...]
     ties: bool = False
     descending: bool = False  # what comes first unless another order is asked for
+    most: int | None = None
+    indexed: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -65,7 +70,7 @@ class Cursor:
 
     def _value(self, column: Any, part: str, text: str) -> Any:
         if isinstance(column, InstantColumn):
-            value: Any = read_instant(part)
+            value: Any = read_day_or_instant(part)
         else:
             value = part if part and (is_id(part) or not isinstance(column, IdColumn)) else None
         if value is None:
@@ -84,14 +89,14 @@ class Cursor:
 
 
 class After(Func):
-    """`(a, b) > (x, y)`: rows strictly after a key, which an index on (a, b) answers at once."""
+    """`(a, b) > (x, y)`, or another comparison: rows after a key, which an index on (a, b) answers at once."""
 
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, paths: Sequence[str], values: Sequence[Any], *, descending: bool) -> None:
+    def __init__(self, paths: Sequence[str], values: Sequence[Any], *, operator: str) -> None:
         super().__init__(*(F(path) for path in paths), *values)
-        self.half, self.operator = len(paths), "<" if descending else ">"
+        self.half, self.operator = len(paths), operator
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> Any:
         parts = [compiler.compile(e) for e in self.source_expressions]
@@ -108,13 +113,20 @@ def seek(queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any
     ]
     if len({descending for _, descending, _ in fields}) == 1:
         paths = [path for path, _, _ in fields]
-        return queryset.filter(After(paths, [v for _, _, v in fields], descending=fields[0][1]))
+        return queryset.filter(After(paths, [v for _, _, v in fields], operator="<" if fields[0][1] else ">"))
     after, equal = Q(), Q()
     for path, descending, value in fields:
         after |= equal & Q(**{f"{path}__{'lt' if descending else 'gt'}": value})
         equal &= Q(**{path: value})
     path, descending, value = fields[0]
     return queryset.filter(Q(**{f"{path}__{'lte' if descending else 'gte'}": value}) & after)
+
+
+def stop(queryset: QuerySet[Any, Any], order: Sequence[Order], key: Sequence[Any]) -> QuerySet[Any, Any]:
+    """The rows up to a key under an order of one direction, with the row that has it."""
+    paths = [path for path, _ in order]
+    values = [_literal(queryset, path, value) for path, value in zip(paths, key, strict=True)]
+    return queryset.filter(After(paths, values, operator=">=" if order[0][1] else "<="))
 
 
 def _literal(queryset: QuerySet[Any, Any], path: str, value: Any) -> Any:
@@ -226,8 +238,3 @@ def link_next(path: str, query: QueryDict, cursor: str) -> str:
     """The `Link` header of a full page."""
     pairs = [(name, value) for name, values in query.lists() if name != "start_after" for value in values]
     return f'<{path}?{urlencode([*pairs, ("start_after", cursor)])}>; rel="next"'
-
-
-def cursor_condition(cursor: str) -> Q:
-    """The object a cursor names: by id when it looks like one, else by name."""
-    return Q(id=cursor) if is_id(cursor) else Q(name=cursor)

@@ -16,7 +16,7 @@ from core.errors import MethodNotAllowedError
 from core.faults import reach
 from core.limits import take
 from core.limits.requests import address_of
-from core.parsing import StrictJSONParser
+from core.parsers import StrictJSONParser
 from core.serializers import Mode, in_mode
 from core.tenancy import scoped
 

@@ -1,4 +1,4 @@
-"""Reading JSON: the one strict reader, the limits it keeps and the request parsers built on it."""
+"""Reading JSON: the one strict reader and the limits it keeps."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import IO, Any, Literal
-from urllib.parse import parse_qsl
+from typing import Any, Literal
 
 import orjson
-from django.http import UnreadablePostError
-from rest_framework.parsers import BaseParser
 
 from core.errors import MalformedBodyError, Parameter, TooLargeError
 
@@ -22,11 +18,7 @@ MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_TEXT = 64 * 1024
 MAX_POINTER = 512
-MAX_FIELDS = 50
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-"""No body: reads as an object without members, as what DRF itself gives for `Content-Length: 0`."""
 
 Location = Literal["body", "query", "path", "header"]
 
@@ -79,7 +71,7 @@ def value_at(body: Any, pointer: str) -> Any:
 def read_json(raw: bytes, *, where: Location = "body", limit: int = MAX_BYTES) -> Any:
     """The value of one strict JSON text; what is refused and why is in docs/parsing.md."""
     if len(raw) > limit:
-        raise TooLargeError(_too_large(limit), at=Parameter(where, ""))
+        raise TooLargeError(too_large(limit), at=Parameter(where, ""))
     text = _decode(raw, where)
     if _has_many_nodes(text):
         raise MalformedBodyError(_NODES, at=Parameter(where, ""))
@@ -119,7 +111,7 @@ def _decode(raw: bytes, where: Location) -> str:
     return text
 
 
-def _too_large(limit: int) -> str:
+def too_large(limit: int) -> str:
     return f"Send at most {limit:,} bytes."
 
 
@@ -247,66 +239,3 @@ def _mark_repeated(pairs: list[tuple[str, Any]], members: dict[str, Any]) -> Non
             members[name] = _Flaw("Send each member of an object once.")
             return
         seen.add(name)
-
-
-class StrictJSONParser(BaseParser):
-    """`application/json` through the strict reader. No bytes at all give `EMPTY`."""
-
-    media_type = "application/json"
-    limit = MAX_BYTES
-
-    def parse(
-        self,
-        stream: IO[bytes],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        request = (parser_context or {}).get("request")
-        # A body in chunks has no length of its own: what stands for it is the limit, see core.middleware.
-        meta = {} if request is None else request.META
-        declared = "" if "HTTP_TRANSFER_ENCODING" in meta else str(meta.get("CONTENT_LENGTH") or "")
-        length = int(declared[:19]) if declared.isascii() and declared.isdigit() else None
-        if length is not None and length > self.limit:
-            raise TooLargeError(_too_large(self.limit), at=Parameter("header", "Content-Length"))
-        raw = self._read(stream)
-        if length is not None and len(raw) < length:
-            raise MalformedBodyError("Send as many bytes as `Content-Length` declares.", at=Parameter("body", ""))
-        return self.read(raw) if raw else EMPTY
-
-    def read(self, raw: bytes) -> Any:
-        return read_json(raw, limit=self.limit)
-
-    def _read(self, stream: IO[bytes]) -> bytes:
-        """All of the stream, but at most one byte more than is allowed."""
-        chunks: list[bytes] = []
-        left = self.limit + 1
-        try:
-            while left and (chunk := stream.read(left)):
-                chunks.append(chunk)
-                left -= len(chunk)
-        except UnreadablePostError as error:
-            raise MalformedBodyError("Send the whole body.", at=Parameter("body", "")) from error
-        return b"".join(chunks)
-
-
-class FormParser(StrictJSONParser):
-    """`application/x-www-form-urlencoded`, each member once: an object of texts."""
-
-    media_type = "application/x-www-form-urlencoded"
-
-    def read(self, raw: bytes) -> Any:
-        try:
-            pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
-        except ValueError as error:
-            raise MalformedBodyError("Send an URL-encoded form in UTF-8.", at=Parameter("body", "")) from error
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            raise MalformedBodyError("Send each member of a form once.", at=Parameter("body", ""))
-        check_json(members)
-        return members
-
-
-class PatchParser(StrictJSONParser):
-    """`application/json-patch+json`: the same reader; `core.patch` judges what it holds."""
-
-    media_type = "application/json-patch+json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -31,13 +32,13 @@ class Slot(Value):
 class Statement:
     """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone watches the queries."""
 
-    __slots__ = ("native", "options", "reads", "sql")
+    __slots__ = ("native", "reads", "sql", "through")
 
     def __init__(self, sql: str, places: int) -> None:
         postgresql = connection.vendor == "postgresql"
         self.sql, self.reads = sql, sql.startswith("SELECT") or " RETURNING " in sql
         self.native = sql if postgresql else sql % (("?",) * places)
-        self.options: dict[str, Any] = {"binary": True} if postgresql else {}
+        self.through = operator.attrgetter("direct" if postgresql else "connection")
 
     def run(self, values: list[Any]) -> list[tuple[Any, ...]]:
         """The rows it gives. Values go and come as the driver has them, without conversion."""
@@ -51,7 +52,7 @@ class Statement:
                 cursor = database.cursor()
                 cursor.execute(self.sql, values)
             else:
-                cursor = database.connection.execute(self.native, values, **self.options)
+                cursor = self.through(database).execute(self.native, values)
             rows: list[tuple[Any, ...]] = cursor.fetchall() if self.reads else []
         return rows
 

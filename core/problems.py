@@ -21,8 +21,8 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from core import errors
-from core.columns import now_text
-from core.errors import ABSENT, ProblemError, Related
+from core.columns import fold, now_text
+from core.errors import ABSENT, Parameter, ProblemError, Related
 
 log = structlog.get_logger("synqmgr.problems")
 
@@ -119,4 +119,13 @@ def _users(error: RestrictedError | ProtectedError) -> list[Related]:
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
     """DRF's exception handler: the one place where errors become answers."""
-    return problem_response(as_problem(error), context["request"]._request)
+    problem = as_problem(error)
+    if isinstance(problem, errors.NotFoundError) and problem.at is None:
+        problem.at = _place_of(problem.looked_for, context["kwargs"])
+    return problem_response(problem, context["request"]._request)
+
+
+def _place_of(looked_for: str, address: Mapping[str, Any]) -> Parameter | None:
+    """The parameter of an address that names what is not there; None unless it is just one."""
+    named = [(name, str(value)) for name, value in address.items() if fold(str(value)) == fold(looked_for)]
+    return Parameter("path", named[0][0], named[0][1][:200]) if len(named) == 1 else None

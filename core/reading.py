@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,10 +11,10 @@ from django.db import models
 from django.db.models import QuerySet
 from django_filters import FilterSet
 
-from core.columns import column_at, is_id
+from core.columns import addressed, column_at, fold, format_instant
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
-from core.filters import apply_filters
-from core.listing import MOST, Cursor, ListRequest, Order, complete, seek
+from core.filters import apply_filters, filters_by
+from core.listing import MOST, Cursor, ListRequest, Order, complete, seek, stop
 from core.plan import Row, in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared
 from core.serializers import ResourceSerializer
@@ -21,7 +22,6 @@ from core.tenancy import Scope, condition, current_scope
 
 Fixed = Mapping[str, Any]  # column -> value: the equalities an address adds, such as the account
 Page = tuple[list[dict[str, Any]], str]  # the objects, and the cursor of the last one if the page is full
-_LONGEST_IDENTIFIER = 255
 _FIRST_ID, _LAST_ID = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -32,6 +32,7 @@ class Span(NamedTuple):
     key: Sequence[Any] | None  # of the row that they come after
     limit: int
     also: tuple[str, ...] = ()
+    until: Sequence[Any] | None = None  # the key of the last row that may be looked at
 
 
 class Reader:
@@ -54,20 +55,19 @@ class Reader:
 
     def one(self, identifier: str, fixed: Fixed) -> dict[str, Any]:
         """The object with this id or name, or the one way to say that it is not there."""
-        scope, identifier = current_scope(), identifier.lower()  # names are compared without case
-        column = "id" if is_id(identifier) else "name"
-        if len(identifier) > _LONGEST_IDENTIFIER or "\x00" in identifier:
+        scope, named = current_scope(), addressed(identifier)
+        if named is None:
             raise missing(self.model, identifier)
 
         def build() -> QuerySet[Any, Any]:
             slotted, equal = self._slotted(fixed)
-            return self.plan.selecting(self.rows_in(slotted, {**equal, column: self._slot("identifier", column)}))
+            return self.plan.selecting(self.rows_in(slotted, equal | {path: self._slot(path, path) for path in named}))
 
         if scope.groups:
-            rows = self.plan.rows(self.rows_in(scope, {**fixed, column: identifier}))
+            rows = self.plan.rows(self.rows_in(scope, {**fixed, **named}))
         else:
-            statement = prepared((self.plan, "one", column, *fixed), build)
-            rows = statement.rows(organization_id=scope.organization_id, identifier=identifier, **fixed)
+            statement = prepared((self.plan, "one", *named, *fixed), build)
+            rows = statement.rows(organization_id=scope.organization_id, **named, **fixed)
         if not rows:
             raise missing(self.model, identifier)
         if len(rows) > 1:
@@ -102,7 +102,8 @@ class Reader:
         """One page of a list whose objects have none, in order."""
         order = cursor.complete(asked.order)
         key = self._key_by(cursor, asked.start_after, order, fixed) if asked.start_after else None
-        rows = self._rows(asked, Span(order, key, asked.limit + cursor.ties, cursor.columns), fixed, filterset)
+        until = self._last_looked_at(cursor, asked, Span(order, key, 1), fixed, filterset)
+        rows = self._rows(asked, Span(order, key, asked.limit + cursor.ties, cursor.columns, until), fixed, filterset)
         width, shared = len(self.plan.columns), len(cursor.paths)
         if len(rows) > asked.limit:
             last, after = rows[-2][width:], rows.pop()[width:]
@@ -111,8 +112,22 @@ class Reader:
                 place = [dict(zip(cursor.columns, last, strict=True)).get(path) for path, _ in order]
                 if None not in place:
                     rows += self._rows(asked, Span(order, place, MOST, cursor.columns), same, filterset)
-        following = ",".join(map(str, rows[-1][width:])) if len(rows) >= asked.limit else ""
-        return self.plan.encode([row[:width] for row in rows]), following
+        following = rows[-1][width:] if len(rows) >= asked.limit else until or ()
+        return self.plan.encode([row[:width] for row in rows]), ",".join(map(str, following))
+
+    def _last_looked_at(
+        self, cursor: Cursor, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]
+    ) -> Sequence[Any] | None:
+        """The key of the last row that a page looks at for its filters, in the wire's text; None if it needs no end."""
+        chosen = [text for text in asked.filters if filters_by(text, cursor.indexed)]
+        if cursor.most is None or len(chosen) == len(asked.filters):
+            return None
+        queryset = apply_filters(self.rows_in(current_scope(), fixed), filterset, chosen)
+        queryset = seek(queryset, span.order, span.key) if span.key is not None else queryset
+        columns = [f"-{path}" if descending else path for path, descending in span.order]
+        keys = queryset.order_by(*columns).values_list(*cursor.columns)
+        found = Prepared(keys[cursor.most - 1 : cursor.most]).rows()
+        return [format_instant(v) if isinstance(v, dt.datetime) else str(v) for v in found[0]] if found else None
 
     def _rows(self, asked: ListRequest, span: Span, fixed: Fixed, filterset: type[FilterSet]) -> list[Row]:
         scope = current_scope()
@@ -132,6 +147,8 @@ class Reader:
     def _ordered(self, queryset: QuerySet[Any, Any], span: Span) -> QuerySet[Any, Any]:
         if span.key is not None:
             queryset = seek(queryset, span.order, span.key)
+        if span.until is not None:
+            queryset = stop(queryset, span.order, span.until)
         columns = [f"-{path}" if descending else path for path, descending in span.order]
         return self.plan.selecting(queryset, *span.also).order_by(*columns)[: span.limit]
 
@@ -153,13 +170,13 @@ class Reader:
 
     def _key_of(self, cursor: str, order: Sequence[Order], scope: Scope, fixed: Fixed) -> Sequence[Any]:
         """The sort key of the object a cursor names."""
-        at = Parameter("query", "start_after", cursor[:200])
-        if "\x00" in cursor or len(cursor) > _LONGEST_IDENTIFIER:
+        at, named = Parameter("query", "start_after", cursor[:200]), addressed(cursor)
+        if named is None:
             raise InvalidError("`start_after` is neither a name nor an id", at=at)
         leads = order[0][0] == "name" and [path for path, _ in order[1:]] in ([], ["id"])
-        if len(order) == 1 and order[0][0] == ("id" if is_id(cursor) else "name"):
-            return [cursor]
-        found = self._keys_at(cursor, [path for path, _ in order], scope, fixed)
+        if len(order) == 1 and order[0][0] in named:
+            return list(named.values())
+        found = self._keys_at(named, [path for path, _ in order], scope, fixed)
         if len(found) == 1:
             return list(found[0])
         if found:
@@ -169,25 +186,24 @@ class Reader:
                 remediation="Give the last object's `id` as `start_after`, or follow the `Link` header.",
             )
         if leads:
-            return self._after_name(cursor, order)
+            return self._after_name(fold(cursor), order)
         raise InvalidError(
             f"`start_after` names {cursor!r}, which is not there any more, so its place under this order is unknown",
             at=at,
             remediation="Start again from the first page, or order by name.",
         )
 
-    def _keys_at(self, cursor: str, paths: Sequence[str], scope: Scope, fixed: Fixed) -> Sequence[Sequence[Any]]:
+    def _keys_at(self, named: Fixed, paths: Sequence[str], scope: Scope, fixed: Fixed) -> Sequence[Sequence[Any]]:
         """The sort keys of at most two objects with this id or name."""
-        column = "id" if is_id(cursor) else "name"
+        equal = {**fixed, **named}
 
-        def keys(scope: Scope, equal: Fixed, value: Any) -> QuerySet[Any, Any]:
-            return self.rows_in(scope, {**equal, column: value}).values_list(*paths)[:2]
+        def keys(scope: Scope, equal: Fixed) -> QuerySet[Any, Any]:
+            return self.rows_in(scope, equal).values_list(*paths)[:2]
 
         if scope.groups:
-            return Prepared(keys(scope, fixed, cursor)).rows()
-        slot = self._slot("cursor", column)
-        statement = prepared((self.plan, "key", column, *paths, *fixed), lambda: keys(*self._slotted(fixed), slot))
-        return statement.rows(organization_id=scope.organization_id, cursor=cursor, **fixed)
+            return Prepared(keys(scope, equal)).rows()
+        statement = prepared((self.plan, "key", tuple(paths), *equal), lambda: keys(*self._slotted(equal)))
+        return statement.rows(organization_id=scope.organization_id, **equal)
 
     @staticmethod
     def _after_name(name: str, order: Sequence[Order]) -> Sequence[Any]:
@@ -217,7 +233,9 @@ def reader_of(serializer_class: type[ResourceSerializer]) -> Reader:
 def missing(model: type[models.Model], identifier: str) -> NotFoundError:
     """The one answer for an object that is not there or not yours."""
     noun = getattr(model, "resource_type", "object").replace("_", " ")
-    return NotFoundError(f"there is no {noun} {identifier[:200]!r}")
+    error = NotFoundError(f"there is no {noun} {identifier[:200]!r}")
+    error.looked_for = identifier
+    return error
 
 
 def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
@@ -229,12 +247,10 @@ def ambiguous(model: type[models.Model], identifier: str) -> ConflictError:
 def find(model: type[models.Model], identifier: str, fixed: Fixed | None = None, *, lock: bool = False) -> Any:
     """The row with this id or name in scope, locked for a change if asked, or `NotFoundError`."""
     queryset: Any = model._default_manager.filter(**(fixed or {}))
-    identifier = identifier.lower()  # names are compared without case
     if lock:
         queryset = queryset.select_for_update(of=("self",), no_key=True)
-    column = "id" if is_id(identifier) else "name"
-    valid = len(identifier) <= _LONGEST_IDENTIFIER and "\x00" not in identifier
-    found = list(queryset.filter(**{column: identifier})[:2]) if valid else []
+    named = addressed(identifier)
+    found = list(queryset.filter(**named)[:2]) if named else []
     if not found:
         raise missing(model, identifier)
     if len(found) > 1:

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import router
 from django.db.models.deletion import Collector
 
-from core.columns import is_id
+from core.columns import addressed
 from core.models import Resource
 
 
@@ -43,10 +43,9 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
 
     `lock` keeps it from being deleted until the transaction ends.
     """
-    if "\x00" in identifier:
+    named = addressed(identifier)
+    if named is None:
         return None
-    identifier = identifier.lower()  # names are compared without case
-    column = "id" if is_id(identifier) else "name"
     for resource_type in resource_types:
         model = model_of(resource_type)
         if model is None:
@@ -58,12 +57,12 @@ def find_owner(identifier: str, resource_types: Iterable[str], *, lock: bool = F
             if lock
             else model._default_manager.all()
         )
-        found = list(rows.filter(**{column: identifier}).values_list(*columns)[:2])
+        found = list(rows.filter(**named).values_list(*columns)[:2])
         if len(found) == 1:
             return Owner(resource_type, found[0][0], found[0][1] if account else None)
     return None
 
 
 def refuse_while_used(instance: Resource) -> None:
-    """Raises what deleting the object would raise when others use it."""
+    """Raises as deleting the object would: when others use it. For changes that would leave them without."""
     Collector(using=router.db_for_write(type(instance))).collect([instance])

@@ -30,11 +30,11 @@ _EVERYBODY = "(SELECT current_setting('app.org', true) = '*')"
 
 
 def tenant_columns() -> dict[str, list[str]]:
-    """Each table of tenants, and the columns by which its models find theirs."""
+    """Each table of tenants, and the columns by which its models find theirs; that of their keys is one."""
     columns: dict[str, list[str]] = {}
     for model in apps.get_models():
-        if issubclass(model, TenantModel):
-            columns.setdefault(model._meta.db_table, []).append(model.tenant_column)
+        if (column := getattr(model, "tenant_column", None)) is not None:
+            columns.setdefault(model._meta.db_table, []).append(column)
     return columns
 
 
@@ -61,7 +61,7 @@ def after_migrations(*, using: str = DEFAULT_DB_ALIAS, **_: Any) -> None:
     before_migrations(using=using)
     tables = set(database.introspection.table_names())
     with database.cursor() as cursor, transaction.atomic(using=using):
-        for statement in _keys(cursor, tables):
+        for statement in (*_keys(cursor, tables), *_immediate(cursor)):
             cursor.execute(statement)
     if settings.ROW_SECURITY == "off":
         return
@@ -151,8 +151,21 @@ def _keys(cursor: Any, tables: set[str]) -> Iterator[str]:
         if key not in found:
             yield (
                 f'ALTER TABLE "{table}" ADD CONSTRAINT "{key}" FOREIGN KEY ("organization_id", "{field.column}") '
-                f'REFERENCES "{to}" ("organization_id", "{field.target_field.column}") DEFERRABLE INITIALLY DEFERRED'
+                f'REFERENCES "{to}" ("organization_id", "{field.target_field.column}")'
+                f"{connection.ops.deferrable_sql()}"
             )
+
+
+def _immediate(cursor: Any) -> list[str]:
+    """Keys made when they were checked at the commit are checked at each statement, as new ones are."""
+    cursor.execute(
+        "SELECT t.relname, k.conname FROM pg_constraint AS k JOIN pg_class AS t ON t.oid = k.conrelid "
+        "WHERE k.contype = 'f' AND k.condeferred AND t.relname = ANY(%s) "
+        "AND t.relnamespace = current_schema()::regnamespace",
+        [[model._meta.db_table for model in apps.get_models(include_auto_created=True)]],
+    )
+    when = connection.ops.deferrable_sql()
+    return [f'ALTER TABLE "{table}" ALTER CONSTRAINT "{key}"{when}' for table, key in cursor.fetchall()]
 
 
 def key_name(field: Any) -> str:

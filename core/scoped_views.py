@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
@@ -27,7 +28,7 @@ from core.idempotency import services as idempotency
 from core.limits.requests import admit
 from core.masking import masked, masked_patch, shape_of
 from core.open_views import OpenViewSet
-from core.parsing import EMPTY, PatchParser, StrictJSONParser
+from core.parsers import EMPTY, PatchParser, StrictJSONParser
 from core.permissions import Principal
 from core.problems import as_problem
 from core.tenancy import Scope, TenantModel, current_scope, enter, scope_for_change, scoped
@@ -42,6 +43,7 @@ VERBS = {
 }
 
 
+READING = ("GET", "HEAD")
 # The limiter's refusals are too many; the others refuse nothing.
 UNRECORDED = frozenset({TooManyRequestsError.slug, InternalError.slug, UnavailableError.slug})
 
@@ -66,6 +68,7 @@ class ScopedViewSet(OpenViewSet):
     sent: Any = None  # the body, once it was read
     once: idempotency.Once | None = None
     has_recorded_refusal = False
+    note = ""  # more about what was done, for the news of it
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         principal = admit(request, self.surface)
@@ -103,13 +106,27 @@ class ScopedViewSet(OpenViewSet):
     def handle_exception(self, exc: Exception) -> Any:
         """A refused change is news as well."""
         problem = as_problem(exc)
+        if self.principal is None and self.action is not None:  # refused before it was let in
+            self.principal = problem.principal
         if self.principal is not None and not self.has_recorded_refusal and problem.slug not in UNRECORDED:
             try:
-                with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
-                    self.record(problem)
+                self.record_refusal(problem)
             except Exception as failure:  # noqa: BLE001 - the answer tells that nothing works, see core.problems
                 problem = as_problem(failure)
         return super().handle_exception(problem)
+
+    def record_refusal(self, problem: ProblemError) -> None:
+        """In a transaction of its own, since that of the change is undone."""
+        if self.request.method not in READING:
+            subject = None
+            with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
+                with contextlib.suppress(ProblemError):
+                    subject = self.addressed()
+                self.record(problem, subject=subject)
+
+    def addressed(self) -> Any:
+        """What the address names, for the news of a refusal: the row, else something with its `account_id`."""
+        return None
 
     def scope_of(self, principal: Principal) -> Scope | None:
         """Where a principal may do this; None where it may not."""
@@ -136,17 +153,18 @@ class ScopedViewSet(OpenViewSet):
 
         It belongs into the transaction of the change, after all else. `answer` is the content of a POST's answer.
         """
-        if self.request.method in ("GET", "HEAD"):
+        if self.request.method in READING:
             return
         self.has_recorded_refusal = refusal is not None
         activity.record(
             activity.Activity(
                 resource=self.resource,
                 verb=self.verb,
-                object_id=object_id or (subject.pk if subject is not None else ""),
+                object_id=object_id or getattr(subject, "pk", ""),
                 token_id=self.principal.token_id,
                 organization_id=self.principal.organization_id,
                 refusal=refusal,
+                note=self.note,
                 member_id=self.principal.member_id,
                 call=activity.call_of(self.request._request, self.masked_body()),
                 subject=subject,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django_filters import FilterSet
 from rest_framework.request import Request
 
 from core.columns import format_instant
-from core.errors import (
-    ForbiddenError,
-)
+from core.errors import ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
-from core.listing import Cursor, ListRequest, link_next, read_list_request, refuse_unknown
+from core.listing import DEFAULT_LIMIT, Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.open_views import OpenViewSet
 from core.patch import apply_patch
@@ -42,8 +43,10 @@ class ReadViewSet(ScopedViewSet):
     lookup_url_kwarg: ClassVar[str] = "id"
     lookup_value_converter = "str"
     totals = True
+    usual_limit: ClassVar[int] = DEFAULT_LIMIT  # of a page, if none is asked for
     unique_names = True  # whether no two objects of one list share a name
     cursor: ClassVar[Cursor | None] = None  # what a page starts after, where objects have no names
+    unconditional: ClassVar[tuple[str, ...]] = ()  # actions that show what changes while the object does not: no 304
 
     @property
     def reader(self) -> Reader:
@@ -69,6 +72,8 @@ class ReadViewSet(ScopedViewSet):
         asked = read_list_request(
             query, orders=self.orders, expands=list(self.expands), totals=self.totals, descending=descending
         )
+        if "limit" not in query:
+            asked = dataclasses.replace(asked, limit=self.usual_limit)
         fixed = self.fixed()
         shown, following = self.page(asked, fixed)
         headers = {"Link": link_next(self.request.path, query, following)} if following else {}
@@ -89,7 +94,8 @@ class ReadViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
-        if "HTTP_IF_NONE_MATCH" in request.META and is_unchanged(request.headers, tag):
+        asks = "HTTP_IF_NONE_MATCH" in request.META and self.action not in self.unconditional
+        if asks and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
 
@@ -109,6 +115,15 @@ class ResourceViewSet(ReadViewSet):
     def create(self, request: Request, **kwargs: str) -> HttpResponse:
         refuse_unknown(request.query_params, [])
         self.refuse_shared()
+        try:
+            return self.created()
+        except IntegrityError:
+            if self.body().get("name") is not None:
+                raise
+        return self.created()  # another request had just taken the name that its full name makes
+
+    def created(self) -> HttpResponse:
+        """Makes an object of the body, all or nothing."""
         serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
@@ -169,14 +184,22 @@ class ResourceViewSet(ReadViewSet):
 
     def locked(self) -> Any:
         """The object of the address, locked for a change that its `If-Match` allows."""
-        return self.changeable(lock=True)
-
-    def changeable(self, *, lock: bool) -> Any:
-        """The object of the address, if it may be changed."""
         self.refuse_shared()
-        instance = find(self.reader.model, self.identifier(), self.fixed(), lock=lock)
+        instance = find(self.reader.model, self.identifier(), self.fixed(), lock=True)
         refuse_unless_matching(self.request.headers, self.tag(instance))
         return instance
+
+    def addressed(self) -> Any:
+        """The object of the address, else what objects at this address belong to. It takes no lock."""
+        above = self.above()
+        if self.singleton or self.lookup_url_kwarg in self.kwargs:
+            with contextlib.suppress(ProblemError):
+                return find(self.reader.model, self.identifier(), self.fixed())
+        return above
+
+    def above(self) -> Any:
+        """Something with the `account_id` of the objects at this address, if they have one."""
+        return types.SimpleNamespace(**self.fixed())
 
     def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
         """Replaces the object of the address by a body, all or nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
@@ -164,6 +165,13 @@ class CredentialSerializer(ResourceSerializer):
                 name="CredentialConfig", forms=CONFIG_FORMS, secret=True, required=required, help_text="The secret."
             )
         return fields
+
+    def to_internal_value(self, data: Any) -> Any:
+        """A body with the `config` that GET shows leaves the secret as it is."""
+        shown = {"type": self.instance.credential_type} if isinstance(self.instance, Credential) else None
+        if shown is not None and isinstance(data, Mapping) and data.get("config") == shown:
+            data = {name: value for name, value in data.items() if name != "config"}
+        return super().to_internal_value(data)
 
     def validate_expires(self, expires: dt.datetime) -> dt.datetime:
         if expires <= dt.datetime.now(dt.UTC) and (self.instance is None or self.instance.expires != expires):

@@ -88,10 +88,15 @@ def keep_replaced(*, credential: Credential) -> None:
         create_credential(owner=Owner(credential.owner_type, credential.owner_id, None), spec=spec)
 
 
-def use_credential(*, credential: Credential, at: Parameter | None = None) -> dict[str, Any]:
-    """The secret configuration of a credential for a call to a provider; an expired one is refused."""
+def refuse_expired(*, credential: Credential, at: Parameter | None = None) -> None:
+    """Raises for a credential that can no longer be used."""
     if credential.expires is not None and credential.expires <= dt.datetime.now(dt.UTC):
         raise CredentialExpiredError(f"the credential {credential.name!r} expired", at=at)
+
+
+def use_credential(*, credential: Credential) -> dict[str, Any]:
+    """The secret configuration of a credential for a call to a provider; an expired one is refused."""
+    refuse_expired(credential=credential)
     return open_config(credential=credential)
 
 

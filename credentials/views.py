@@ -52,6 +52,9 @@ class CredentialViewSet(ResourceViewSet):
         owner = self.owner()
         return {"owner_type": owner.type, "owner_id": owner.id}
 
+    def above(self) -> Owner:
+        return self.owner()
+
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         asked = serializer.validated_data["owner_type"]
         owner = find_owner(self.kwargs["owner_id"], [asked], lock=True)
@@ -70,8 +73,9 @@ class CredentialViewSet(ResourceViewSet):
             allowed_ops=("add", "remove", "replace"),
             allow_path=lambda pointer: pointer in PATCHABLE or pointer.startswith("/config/"),
         )
-        if "config" not in result:
-            raise PatchError("a credential cannot be without its `config`", at=Parameter("body", ""))
+        config = result.get("config")
+        if config is None or (isinstance(config, dict) and not config.keys() - {"type"}):
+            raise PatchError("a credential cannot be without its secret `config`", at=Parameter("body", ""))
         return result
 
     def document(self, instance: Credential) -> dict[str, Any]:

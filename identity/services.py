@@ -6,7 +6,9 @@ import dataclasses
 
 from django.db import transaction
 
+from core import activity
 from core.crypto.hierarchy import create_organization_key, shred_organization
+from core.ledger.services import cancel_all
 from core.tenancy import Scope, scoped
 from identity.members.models import Member
 from identity.members.services import MemberSpec, create_member
@@ -33,8 +35,9 @@ def open_organization(
     member: MemberSpec | None = None,
 ) -> OpenedOrganization:
     """Makes a new organization's key, built-in roles, first token and first member, so that work can begin."""
-    create_organization_key(organization_id=of.id)
     with scoped(Scope(of.id)):
+        create_organization_key(organization_id=of.id)
+        activity.open_log()
         create_builtin_roles(is_root=of.organization_type == OrganizationType.ROOT)
         issued = issue_token(spec=TokenSpec(permission_set=Permissions.ADMINISTRATOR, ttl=ttl, refresh_ttl=refresh_ttl))
         first = create_member(spec=member, by=None) if member else None
@@ -44,8 +47,14 @@ def open_organization(
 
 
 @transaction.atomic
-def delete_organization(*, of: Organization) -> None:
-    """Deletes an organization with all it has. What was sealed for it cannot be opened from here on."""
-    shred_organization(organization_id=of.id)
+def delete_organization(*, of: Organization) -> str:
+    """Deletes an organization with all it has. What was sealed for it cannot be opened from here on.
+
+    Gives what the one above is to keep of its audit log.
+    """
     with scoped(Scope(of.id)):
+        shred_organization(organization_id=of.id)
+        told = activity.close_log()
+        cancel_all()
         Organization.objects.get().delete()
+    return told

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from accounts.models import Account
+from catalog.customs.definitions import scheduled_of
 from catalog.customs.models import Custom
 from catalog.members import CredentialMember
 from catalog.registry import Provider
@@ -13,14 +15,16 @@ from catalog.verify import verify
 from core.columns import is_id
 from core.errors import ForbiddenError, InvalidError, Parameter, ProblemError
 from core.outbound import Sender, send
+from core.parsing import value_at
 from core.tenancy import current_scope
 from credentials.models import Credential, OwnerType
 from credentials.serializers import CONFIG_FORMS
-from credentials.services import use_credential
+from credentials.services import CredentialExpiredError, refuse_expired, use_credential
 from integrations.bridges.relay import BridgeSender
 from integrations.configs import read_config, replace_at, unmask_config
 from integrations.models import Integration
 from integrations.points.models import IntegrationPoint
+from integrations.schedules import operations_of
 
 
 class ProviderNotAllowedError(InvalidError):
@@ -62,7 +66,13 @@ class Draft:
     def templates(self) -> list[dict[str, Any]]:
         """The schedules that the point gives to integrations of this provider."""
         schedules = (self.point.scheduled_operations if self.point else None) or []
-        return [each for each in schedules if each["operation"].startswith(f"{self.provider.connector_id}_")]
+        return [each for each in schedules if each["operation"] in self.schedulable()]
+
+    def schedulable(self) -> Collection[str]:
+        """The operations that may have a schedule: those of the connector, or of a custom provider's definition."""
+        if self.custom is not None:
+            return scheduled_of(self.custom.definition)
+        return operations_of(self.provider.connector_id)
 
     def opened(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Every credential's type and secret by the pointer of its member."""
@@ -89,11 +99,14 @@ def draft_integration(
     stored, inline = {}, []
     for member in provider.credential_members(present):
         if member.is_reference:
-            found = find_stored(member, owners, f"{prefix}/provider_config{member.pointer}")
+            pointer = f"{prefix}/provider_config{member.pointer}"
+            found = find_stored(member, owners, pointer)
+            if not refers_to(integration, member.pointer, found):  # one in use may expire, which is no change
+                refuse_expired(credential=found, at=Parameter("body", f"{pointer}/value", found.name))
             stored[member.pointer] = found
             unchanged = integration is not None and present == integration.provider_config
             if found.owner_type == OwnerType.INTEGRATION_POINT and not unchanged:
-                refuse_lifting(provider, f"{prefix}/provider_config{member.pointer}")
+                refuse_lifting(provider, pointer)
             replace_at(present, member.pointer, member.refer_to(found.id))
         else:
             refuse_malformed(member, f"{prefix}/provider_config{member.pointer}")
@@ -146,11 +159,20 @@ def find_stored(member: CredentialMember, owners: set[str | None], pointer: str)
     found: Credential = named[0]
     if found.credential_type not in member.types or found.credential_type != member.credential_type:
         raise InvalidError(f"{at.id}: is a credential of the type {found.credential_type!r}", at=at)
-    use_credential(credential=found, at=at)
     return found
+
+
+def refers_to(integration: Integration | None, pointer: str, credential: Credential) -> bool:
+    """Whether a stored configuration has the credential at this place."""
+    stored = value_at(integration.provider_config, f"{pointer}/value") if integration is not None else None
+    return bool(stored == credential.id)
 
 
 def verify_draft(*, draft: Draft, values: dict[str, str] | None = None) -> list[ProblemError]:
     """Asks the provider; the doubts, none only if it accepted. `values` are secrets that the draft has masked."""
     config = unmask_config(draft.provider, draft.config, values or {}, draft.prefix)
-    return verify(draft.provider, config, draft.opened(), send=draft.sender())
+    try:
+        secrets = draft.opened()
+    except CredentialExpiredError as error:
+        return [error]
+    return verify(draft.provider, config, secrets, send=draft.sender())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Collection
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from catalog.customs.providers import CONNECTOR as CUSTOM
 from core.durations import DurationField, parse_duration
 from core.errors import Parameter, ProblemError
 from core.fields import BooleanField, EnumField, InstantField, ListField, StringField
@@ -95,12 +97,28 @@ def time_ago(text: str, now: dt.datetime) -> dt.datetime | None:
     return now - dt.timedelta(**{unit: int(ago[1])})
 
 
-def refuse_foreign_operations(schedules: list[dict[str, Any]], connector: str) -> None:
-    """Raises for operations of another connector."""
+def is_full(schedule: dict[str, Any]) -> bool:
+    """Whether each execution reads everything."""
+    return bool((schedule.get("incremental_config") or {}).get("mode") == FULL_SNAPSHOT)
+
+
+def next_start(schedule: dict[str, Any], started_at: dt.datetime) -> dt.datetime:
+    """When the execution after one is due."""
+    frequency = parse_duration(schedule["frequency"]["value"])
+    return started_at + (frequency or dt.timedelta(hours=12))
+
+
+def operations_of(connector: str) -> Collection[str]:
+    """What integrations of a connector may schedule. Of custom providers each definition says what it is."""
+    return OPERATIONS if connector == CUSTOM else [each for each in OPERATIONS if each.startswith(f"{connector}_")]
+
+
+def refuse_foreign_operations(schedules: list[dict[str, Any]], known: Collection[str]) -> None:
+    """Raises for operations that the provider or the connector does not have."""
     wrong: Any = {
-        i: {"operation": [f"is no operation of the connector {connector!r}"]}
+        i: {"operation": [f"is none of those that can be scheduled here: {', '.join(sorted(known)) or 'none can'}"]}
         for i, schedule in enumerate(schedules)
-        if not schedule["operation"].startswith(f"{connector}_")
+        if schedule["operation"] not in known
     }
     if wrong:
         raise ValidationError({"scheduled_operations": wrong})
@@ -112,8 +130,7 @@ def raise_frequencies(schedules: list[dict[str, Any]]) -> list[ProblemError]:
     shortest = parse_duration(SHORTEST_SNAPSHOT)
     for i, schedule in enumerate(schedules):
         asked = parse_duration(schedule["frequency"]["value"])
-        full = (schedule.get("incremental_config") or {}).get("mode") == FULL_SNAPSHOT
-        if full and asked is not None and shortest is not None and asked < shortest:
+        if is_full(schedule) and asked is not None and shortest is not None and asked < shortest:
             at = Parameter("body", f"/scheduled_operations/{i}/frequency/value", schedule["frequency"]["value"])
             raised.append(FrequencyRaisedError("a full snapshot runs every 12 hours at most: raised to `12h`", at=at))
             schedule["frequency"] = {**schedule["frequency"], "value": SHORTEST_SNAPSHOT}

@@ -171,7 +171,7 @@ class IntegrationSerializer(ResourceSerializer):
         self.draft = draft.through(selector)
         if current is not None and self.draft.provider.id != current.provider_type:
             raise ValidationError({"provider_config": {"type": "cannot be changed: make a new integration"}})
-        refuse_foreign_operations(attrs.get("scheduled_operations") or [], self.draft.provider.connector_id)
+        refuse_foreign_operations(attrs.get("scheduled_operations") or [], self.draft.schedulable())
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Integration:

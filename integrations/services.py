@@ -11,8 +11,8 @@ import orjson
 from catalog.errors import VerificationUnavailableError
 from core.columns import new_id
 from core.crypto.sealing import Place, open_sealed, seal
-from core.errors import ProblemError
-from core.names import assign_name
+from core.errors import DuplicateNameError, Parameter, ProblemError
+from core.names import assign_name, is_taken
 from core.references import Owner
 from credentials.models import Credential, ManagedType, OwnerType
 from credentials.services import CredentialSpec, create_credential, delete_owned
@@ -145,6 +145,14 @@ def verify_integration(*, integration: Integration, draft: Draft) -> list[Proble
         call.outcome = problems[0] if problems else None
         call.is_made = not isinstance(call.outcome, VerificationUnavailableError)
     return problems
+
+
+def doubt_name(*, name: str | None, draft: Draft, integration: Integration | None) -> list[ProblemError]:
+    """What speaks against the name of an integration that is to be made, or changed."""
+    named = integration or Integration.in_scope(id=new_id(), account=draft.account)
+    if name is not None and is_taken(named, name):
+        return [DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", f"{draft.prefix}/name", name))]
+    return []
 
 
 def issue_own_token(*, integration: Integration) -> IssuedToken:

@@ -13,7 +13,7 @@ from accounts.models import Account, Environment
 from accounts.serializers import AccountSerializer
 from catalog.registry import list_connectors
 from core.errors import ForbiddenError, ProblemError
-from core.filters import EnumFilter, IdFilter, ResourceFilterSet, TextFilter
+from core.filters import EnumFilter, IdFilter, NameFilter, ResourceFilterSet, TextFilter
 from core.listing import refuse_unknown
 from core.models import Resource
 from core.problems import build_problem
@@ -40,18 +40,18 @@ from integrations.serializers import (
     IntegrationSerializer,
     VerifyIntegrationRequestSerializer,
 )
-from integrations.services import Outcome, delete_integration, open_values, verify_integration
+from integrations.services import Outcome, delete_integration, doubt_name, open_values, verify_integration
 
 TOKEN_TTL = "10m"  # noqa: S105 - a duration
 
 
 class IntegrationFilterSet(ResourceFilterSet):
     account_id = IdFilter()
-    account__name = TextFilter(field_name="account__name")
+    account__name = NameFilter(field_name="account__name")
     account__fullname = TextFilter(field_name="account__fullname")
     account__environment = EnumFilter(Environment, field_name="account__environment")
     integration_point_id = IdFilter()
-    integration_point__name = TextFilter(field_name="integration_point__name")
+    integration_point__name = NameFilter(field_name="integration_point__name")
     category = EnumFilter([connector.id for connector in list_connectors()])
     provider_type = TextFilter()
 
@@ -118,8 +118,6 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
     def context(self) -> dict[str, Any]:
         return {**super().context(), "account": self.account}
 
-    # --- writing ---------------------------------------------------------------------------------
-
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         serializer.save()
         self.outcome: Outcome = serializer.outcome
@@ -160,8 +158,6 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         shown = [build_problem(problem, request_id) for problem in problems]
         return {"messages": {"problems": shown}} if shown else {}
 
-    # --- verifying -------------------------------------------------------------------------------
-
     @action(detail=False, methods=["post"])
     def verify(self, request: Request, **kwargs: str) -> HttpResponse:
         """Checks an integration without making it: its configuration, then whether the provider accepts it.
@@ -172,7 +168,8 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         refuse_unknown(request.query_params, [])
         context = {**self.context(), "prefix": "/integration"}
         serializer = validated(VerifyIntegrationRequestSerializer(data=self.body(), context=context))
-        return self.verified(serializer.fields["integration"].draft, {})
+        draft, name = serializer.fields["integration"].draft, serializer.validated_data["integration"].get("name")
+        return self.verified(draft, name)
 
     @action(detail=True, methods=["post"], url_path="verify")
     def verify_existing(self, request: Request, **kwargs: str) -> HttpResponse:
@@ -184,21 +181,23 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         integration = find(Integration, self.identifier(), self.fixed())
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
-            draft = validated(update(integration, data=self.body(), context=self.context())).draft
-            return self.verified(draft, open_values(integration=integration), integration.id)
+            serializer = validated(update(integration, data=self.body(), context=self.context()))
+            return self.verified(serializer.draft, serializer.validated_data["name"], integration)
         point = integration.integration_point
         draft = draft_integration(
             account=self.account, config=integration.provider_config, point=point, integration=integration
         ).through(integration.bridge_selector)
-        self.record(object_id=integration.id)
+        self.record(subject=integration)
         return self.json(self.messages(verify_integration(integration=integration, draft=draft)))
 
-    def verified(self, draft: Draft, values: dict[str, str], integration_id: str = "") -> HttpResponse:
+    def verified(self, draft: Draft, name: str | None, integration: Integration | None = None) -> HttpResponse:
         """What speaks against a draft that is not stored."""
         if not current_scope().reaches_category(draft.provider.connector_id):
             raise ForbiddenError(f"the token is not good for the category {draft.provider.connector_id!r}")
-        self.record(object_id=integration_id)
-        return self.json(self.messages(verify_draft(draft=draft, values=values)))
+        self.record(subject=integration or self.above())
+        doubts = doubt_name(name=name, draft=draft, integration=integration)
+        values = open_values(integration=integration) if integration else {}
+        return self.json(self.messages(doubts + verify_draft(draft=draft, values=values)))
 
 
 class IntegrationTokenViewSet(ScopedViewSet):
@@ -225,6 +224,10 @@ class IntegrationTokenViewSet(ScopedViewSet):
             content = {"result": shown_once(issued)["primary"]["access"]}
             self.record(subject=issued.token, answer=content)
         return self.json(content)
+
+    def addressed(self) -> Any:
+        account = find(Account, self.kwargs["account_id"])
+        return find(Integration, self.kwargs["integration_id"], {"account_id": account.id})
 
     def issue(self, integration: Integration, asked: dict[str, Any]) -> IssuedToken:
         spec = TokenSpec(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.columns import is_id, new_id
+from core.columns import addressed, new_id
 from core.tenancy import Scope, scoped, unscoped
 from organizations.models import Organization, OrganizationType
 
@@ -24,6 +24,6 @@ def create_organization(*, name: str, fullname: str, organization_type: Organiza
 def find_organization(named: str) -> Organization | None:
     """The organization of an id or a name, for commands: whoever runs them may name any."""
     with unscoped("the operator names an organization"):
-        given = named.lower()
-        found: Organization | None = Organization.objects.filter(**{"id" if is_id(given) else "name": given}).first()
+        by = addressed(named)
+        found: Organization | None = Organization.objects.filter(**by).first() if by else None
     return found

@@ -8,32 +8,40 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
+import threading
+import time
 from typing import Any
 
 import django
 from celery import Celery  # type: ignore[import-untyped]
-from celery.signals import worker_init  # type: ignore[import-untyped]
+from celery.signals import worker_init, worker_shutting_down  # type: ignore[import-untyped]
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
+
+from core.environment import refusing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 if not apps.ready:
     if os.environ.get("SYNQMGR_WORKER_METRICS"):  # before the settings import what counts: the pool shares a folder
         folder = tempfile.TemporaryDirectory(prefix="synqmgr-metrics-")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
-    django.setup()
+    with refusing():
+        django.setup()
 
 from django.conf import settings
 
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
+from core.ledger import bell
 from core.ledger.chores import LOOK, prune_daily
 from core.ledger.services import database_now
-from core.ledger.worker import Heart, work_until_idle
+from core.ledger.worker import HAND, Heart, work_until_idle
 from core.metrics import serve_counts
 
 RING_EVERY = 2.0  # seconds; for what becomes due later, and for rings that were lost
 WITHIN = 1.0  # seconds a broker may take to accept a ring
+LONGEST = 5.0  # seconds in which one task begins work
+
+stopping = threading.Event()  # set where a child is no process of its own: with `--pool threads` or `solo`
 
 app = Celery("synqmgr", broker=settings.CELERY_BROKER_URL)
 app.conf.update(
@@ -63,8 +71,11 @@ def heart() -> Heart:
 
 @app.task(name="synqmgr.work", expires=60)  # type: ignore[untyped-decorator]
 def work() -> None:
-    """Does what is due."""
-    work_until_idle(heart())
+    """Does what is due, and leaves the rest to the next task: a worker that is told to stop waits for a task's end."""
+    began = time.monotonic()
+    work_until_idle(heart(), size=HAND, within=LONGEST, stopping=stopping)
+    if time.monotonic() - began >= LONGEST:
+        bell.ring()
 
 
 @app.task(name="synqmgr.chores", expires=60)  # type: ignore[untyped-decorator]
@@ -81,10 +92,14 @@ def ring() -> None:
 @worker_init.connect  # type: ignore[untyped-decorator]
 def check(**_: Any) -> None:
     """Refuses to work with settings or keys that a server would refuse to start with; then tells its numbers."""
-    try:
+    with refusing():
         refuse_unsafe_settings()
         verify_keys()
         if settings.WORKER_METRICS:
             serve_counts()
-    except ImproperlyConfigured as error:
-        raise SystemExit(str(error)) from error  # Celery logs any other error and goes on
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def stop(**_: Any) -> None:
+    """Begins nothing more."""
+    stopping.set()

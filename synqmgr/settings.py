@@ -1,45 +1,44 @@
 """Every setting. What varies comes from the environment and is read here, nowhere else."""
 
-import os
 from pathlib import Path
 
 import django_stubs_ext
-import environ
 from django.core.management.utils import get_random_secret_key
 
+from core.environment import Environment
 from core.limits.policies import read_limits
 from core.logs import configure
 from core.retention import read_retention
 
 django_stubs_ext.monkeypatch()  # lets annotations name the type inside a generic Django class
-env = environ.FileAwareEnv()
-env.ENVIRON = environ.FileAwareMapping({name: value for name, value in os.environ.items() if value})  # empty is not set
+env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- what varies -------------------------------------------------------------------------------
-DATA_DIR = Path(env.str("SYNQMGR_DATA", default=str(BASE_DIR / "data"))).resolve()
-PRODUCTION = env.bool("SYNQMGR_PRODUCTION", default=False)
-DEBUG = env.bool("SYNQMGR_DEBUG", default=False)
-ALLOWED_HOSTS = env.list("SYNQMGR_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+DATA_DIR = Path(env.text("SYNQMGR_DATA", str(BASE_DIR / "data"))).resolve()
+PRODUCTION = env.flag("SYNQMGR_PRODUCTION", default=False)
+DEBUG = env.flag("SYNQMGR_DEBUG", default=False)
+ALLOWED_HOSTS = env.items("SYNQMGR_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 # Root keys: "1:<base64 of 32 bytes>,2:..." in the environment, or a file with one such entry a line.
-ROOT_KEYS = env.str("SYNQMGR_ROOT_KEYS", default="")
-ROOT_KEY_FILE = Path(env.str("SYNQMGR_KEY_FILE", default=str(DATA_DIR / "root.keys")))
-OUTBOUND_ALLOW = env.list("SYNQMGR_OUTBOUND_ALLOW", default=[])  # networks in CIDR notation
-TRUSTED_PROXIES = env.int("SYNQMGR_TRUSTED_PROXIES", default=0)  # reverse proxies in front of the server
-METRICS_TOKEN = env.str("SYNQMGR_METRICS_TOKEN", default="")  # who may read /metrics; empty: this machine only
+ROOT_KEYS = env.text("SYNQMGR_ROOT_KEYS")
+ROOT_KEY_FILE = Path(env.text("SYNQMGR_KEY_FILE", str(DATA_DIR / "root.keys")))
+OUTBOUND_ALLOW = env.networks("SYNQMGR_OUTBOUND_ALLOW")
+TRUSTED_PROXIES = env.number("SYNQMGR_TRUSTED_PROXIES", 0, least=0, most=100)  # reverse proxies before the server
+ADDRESS_HEADER = env.header("SYNQMGR_ADDRESS_HEADER", "X-Forwarded-For")  # in which they tell the client's address
+METRICS_TOKEN = env.text("SYNQMGR_METRICS_TOKEN")  # who may read /metrics; empty: this machine only
 EXPLICIT = {
     name
     for name in ("SYNQMGR_ROOT_KEYS", "SYNQMGR_KEY_FILE", "SYNQMGR_ALLOWED_HOSTS", "SYNQMGR_PUBLIC_URL")
-    if name in env.ENVIRON or f"{name}_FILE" in env.ENVIRON
+    if env.has(name)
 }
-HOST, PORT = env.str("HOST", default="127.0.0.1"), env.str("PORT", default="8000")  # of manage.py serve
-PUBLIC_URL = env.str("SYNQMGR_PUBLIC_URL", default=f"http://localhost:{PORT}").rstrip("/")  # as browsers reach it
-RETURN_TO = env.list("SYNQMGR_RETURN_TO", default=[])  # where a sign-in may send the browser when it is done
-WORKERS = env.str("WORKERS", default="2")
-SERVE_WORKER = env.bool("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
-WORKER_THREADS = env.int("SYNQMGR_WORKER_THREADS", default=8)  # runs that one worker does at the same time
-WORKER_METRICS = env.str("SYNQMGR_WORKER_METRICS", default="")  # address:port of the metrics of a worker of its own
-LOG_LEVEL = env.str("SYNQMGR_LOG_LEVEL", default="INFO")
+HOST, PORT = env.text("HOST", "127.0.0.1"), env.number("PORT", 8000, most=65_535)  # of manage.py serve
+PUBLIC_URL = env.address("SYNQMGR_PUBLIC_URL", f"http://localhost:{PORT}")  # as browsers reach it
+RETURN_TO = env.items("SYNQMGR_RETURN_TO")  # where a sign-in may send the browser when it is done
+WORKERS = env.number("WORKERS", 2, most=1000)
+SERVE_WORKER = env.flag("SYNQMGR_SERVE_WORKER", default=True)  # whether `manage.py serve` starts a worker beside it
+WORKER_THREADS = env.number("SYNQMGR_WORKER_THREADS", 8, most=1000)  # runs that one worker does at the same time
+WORKER_METRICS = env.text("SYNQMGR_WORKER_METRICS")  # address:port of the metrics of a worker of its own
+LOG_LEVEL = env.choice("SYNQMGR_LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
 
 # Requests that each subject may make: name -> (subject, requests, seconds). A surface's policy has the surface's name.
 LIMITS = read_limits(
@@ -51,7 +50,7 @@ LIMITS = read_limits(
         "bridge": ("bridge", 6_000, 60),  # what its agents ask, each once a second when idle
         "syncro": ("address", 180, 60),  # what clients of that API are written for
     },
-    env.str("SYNQMGR_LIMITS", default=""),
+    env.text("SYNQMGR_LIMITS"),
 )
 # Days that rows are kept: name -> (a function that deletes what is older, days). 0 days are for ever.
 RETENTION = read_retention(
@@ -69,18 +68,17 @@ RETENTION = read_retention(
         "status_hours": ("integrations.status.services.prune_hours", 400),
         "usage": ("integrations.billing.services.prune_usage", 0),
     },
-    env.str("SYNQMGR_RETENTION", default=""),
+    env.text("SYNQMGR_RETENTION"),
 )
 # Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
-ROW_SECURITY = env.str("SYNQMGR_ROW_SECURITY", default="auto").lower()
-TENANT_ROLE = env.str("SYNQMGR_TENANT_ROLE", default="synqmgr_tenant")  # what requests act as
-REDIS_URL = env.str("SYNQMGR_REDIS_URL", default="")
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")  # Celery workers then do what is due, woken at once
-CELERY_QUEUE = env.str("SYNQMGR_CELERY_QUEUE", default="synqmgr")
+ROW_SECURITY = env.choice("SYNQMGR_ROW_SECURITY", "auto", ["auto", "on", "off"])
+TENANT_ROLE = env.text("SYNQMGR_TENANT_ROLE", "synqmgr_tenant")  # what requests act as
+REDIS_URL = env.text("SYNQMGR_REDIS_URL")
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")  # Celery workers then do what is due, woken at once
+CELERY_QUEUE = env.text("SYNQMGR_CELERY_QUEUE", "synqmgr")
 
 # Signs nothing that outlives the process: there are no cookies, sessions or reset links.
-# The random one is no `default=`: django-environ takes a default that begins with `$` for another variable's name.
-SECRET_KEY = env.str("SYNQMGR_SECRET_KEY", default="") or get_random_secret_key()
+SECRET_KEY = env.text("SYNQMGR_SECRET_KEY", get_random_secret_key())
 
 # --- architecture ------------------------------------------------------------------------------
 # Top to bottom: an app imports only from rows below its own. The import contract, INSTALLED_APPS
@@ -115,15 +113,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ORGANIZATION_MODEL = "organizations.Organization"
 ACCOUNT_MODEL = "accounts.Account"
 TENANT_LOOKUP = "identity.tokens.authentication.SECRETS"  # finds the tenant of a request, before any scope
-RUN_LEASE = env.int("SYNQMGR_RUN_LEASE", default=60)  # seconds until the work of a dead worker is another's
-FAULT_FOLDER = env.str("SYNQMGR_FAULT_FOLDER", default="")  # of tests alone, see core.faults
+RUN_LEASE = env.number("SYNQMGR_RUN_LEASE", 60)  # seconds until the work of a dead worker is another's
+FAULT_FOLDER = env.text("SYNQMGR_FAULT_FOLDER")  # of tests alone, see core.faults
 # What does each kind of run in the ledger.
 RUN_KINDS = {
     "delivery": "events.deliveries.sending.WORK",
+    "webhook-clearing": "events.webhooks.clearing.work",
     "operation": "integrations.operations.runner.WORK",
 }
 DOORBELL = "synqmgr.celery.ring" if CELERY_BROKER_URL else ""  # wakes workers that do not look for themselves
-ACTIVITY_RECORDER = "events.services.record"
+ACTIVITY_RECORDER = "events.services"
+# What ends on the floors above with a row: its noun -> functions that take its id.
+ENDINGS = {"account": ("integrations.operations.services.end_account",)}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 APPEND_SLASH = False
 STATIC_URL = "/static/"
@@ -151,7 +152,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- database ----------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = None  # a connection a thread: taking one from a pool costs more than a query
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"] |= {
@@ -169,6 +170,6 @@ else:
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }
 # How many requests of a process may wait for the agent of a bridge at once: a thread must be left to take the answer.
-BRIDGE_WAITS = env.int(
-    "SYNQMGR_BRIDGE_WAITS", default=1 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" else 3
+BRIDGE_WAITS = env.number(
+    "SYNQMGR_BRIDGE_WAITS", 1 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" else 3
 )

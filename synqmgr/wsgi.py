@@ -1,4 +1,4 @@
-"""WSGI entry point. Starting refuses unsafe settings, missing keys and networks that cannot be read."""
+"""WSGI entry point. Starting refuses unsafe settings, missing keys and the like, in one line."""
 
 import gc
 import os
@@ -9,17 +9,18 @@ import signal
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 import django  # noqa: E402 - what takes long comes after
-from django.conf import settings  # noqa: E402
 from django.core import signals  # noqa: E402
 from django.core.cache import close_caches  # noqa: E402
 from django.core.handlers.base import reset_urlconf  # noqa: E402
 
+from core.environment import refusing  # noqa: E402
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
-django.setup(set_prefix=False)
+with refusing():
+    django.setup(set_prefix=False)
 
 from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the loaded apps
 from core.crypto.startup import verify_keys  # noqa: E402
-from core.outbound.networks import parse_networks  # noqa: E402
 from core.requests import Handler  # noqa: E402
 from core.rowsecurity import announce  # noqa: E402
 from synqmgr import urls  # noqa: E402, F401 - loaded here, so that no request waits for it
@@ -29,9 +30,9 @@ application = Handler()
 # What costs each request and does nothing here: there is no cache and no second URL configuration.
 signals.request_finished.disconnect(close_caches)
 signals.request_finished.disconnect(reset_urlconf)
-refuse_unsafe_settings()
-verify_keys()
-announce()
-parse_networks(tuple(settings.OUTBOUND_ALLOW))
+with refusing():
+    refuse_unsafe_settings()
+    verify_keys()
+    announce()
 gc.freeze()  # what is loaded now lives as long as the process: full collections need not walk it
 gc.set_threshold(20_000, 20, 20)  # a page of a list alone makes a thousand objects, none of them cyclic

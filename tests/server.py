@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -121,15 +125,22 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def own_database(folder: Path) -> Iterator[str]:
-    """The URL of a database that nobody else uses: a file, or one made on the server of DATABASE_URL."""
+def own_database(folder: Path, template: str = "") -> Iterator[str]:
+    """The URL of a database that nobody else uses: a file, or one made on the server of DATABASE_URL.
+
+    It is empty, or has what the one at the URL `template` has.
+    """
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
-        yield f"sqlite:///{folder / 'synqmgr.sqlite3'}"
+        file = folder / "synqmgr.sqlite3"
+        if template:
+            shutil.copyfile(template.removeprefix("sqlite:///"), file)
+        yield f"sqlite:///{file}"
         return
     name = f"synqmgr_live_{uuid.uuid4().hex[:12]}"
+    base = sql.Identifier(urlsplit(template).path[1:]) if template else sql.SQL("DEFAULT")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), base))
     try:
         yield urlsplit(url)._replace(path="/" + name).geturl()
     finally:
@@ -137,23 +148,41 @@ def own_database(folder: Path) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def environment_of(folder: Path, database: str, **more: str) -> dict[str, str]:
+    """What a server of the tests is told, and nothing that whoever runs the tests has set for theirs."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SYNQMGR_", "DJANGO_", "GRANIAN_"))}
+    own = {
+        "DATABASE_URL": database,
+        "SYNQMGR_DATA": str(folder),
+        "SYNQMGR_OUTBOUND_ALLOW": "127.0.0.0/8",
+        "SYNQMGR_LIMITS": UNREACHED,
+        "WORKERS": "1",
+    }
+    return inherited | own | more
+
+
+@functools.cache
+def first_server() -> Server:
+    """Keys, tables and a first organization, made once a process by the commands of the manual, and never started."""
+    kept = contextlib.ExitStack()
+    atexit.register(kept.close)
+    folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="synqmgr-tests-")))
+    server = Server(folder, environment_of(folder, kept.enter_context(own_database(folder))), 0)
+    server.manage("create_keys")
+    server.manage("migrate", "--verbosity", "0")
+    made = json.loads(server.manage("bootstrap", "--json"))
+    server.organization_id, server.token = made["organization_id"], made["token"]
+    return server
+
+
 @contextlib.contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[Server]:
-    """A server with keys, tables and a first organization, made by the commands of the manual."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SYNQMGR_", "DJANGO_", "GRANIAN_"))}
-    with own_database(folder) as database:
-        own = {
-            "DATABASE_URL": database,
-            "SYNQMGR_DATA": str(folder),
-            "SYNQMGR_OUTBOUND_ALLOW": "127.0.0.0/8",
-            "SYNQMGR_LIMITS": UNREACHED,
-            "WORKERS": "1",
-        }
-        server = Server(folder, inherited | own | environment, free_port())
-        server.manage("create_keys")
-        server.manage("migrate", "--verbosity", "0")
-        made = json.loads(server.manage("bootstrap", "--json"))
-        server.organization_id, server.token = made["organization_id"], made["token"]
+    """A running server with a copy of the first one's keys and database."""
+    first = first_server()
+    shutil.copy(first.folder / "root.keys", folder)
+    with own_database(folder, first.environment["DATABASE_URL"]) as database:
+        told = environment_of(folder, database, **environment)
+        server = dataclasses.replace(first, folder=folder, environment=told, port=free_port())
         server.start()
         try:
             yield server

@@ -63,6 +63,8 @@ def test_owner__with_the_role__is_locked(plain: Server) -> None:
     plain.manage("bootstrap")
     counted = "from django.db import connection as c; print(c.cursor().execute('SELECT count(*) FROM {}').fetchone())"
     assert "(0,)" in plain.manage("shell", "-v0", "-c", counted.format("organizations_organization"))
-    assert "(1,)" in plain.manage("shell", "-v0", "-c", counted.format("core_organizationkey"))
+    assert "(0,)" in plain.manage("shell", "-v0", "-c", counted.format("core_organizationkey"))
+    assert "(1,)" in plain.manage("shell", "-v0", "-c", counted.format("core_systemkey"))
+    assert "1 of 1 open" in plain.manage("rotate_keys").splitlines()[-2]
     plain.start()
     assert "row_security_off" not in plain.log

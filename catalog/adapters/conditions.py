@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.columns import read_instant
+from core.columns import read_day_or_instant
 from core.filters import MOST_WILDCARDS, split_values
 
 OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
-_CONDITION = re.compile(r"(?P<field>[a-z_]+(?:\.[a-z_]+){0,5})\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL)
+_NAME = r"[A-Za-z_]\w*"
+_CONDITION = re.compile(
+    rf"(?P<field>{_NAME}(?:\.{_NAME}){{0,5}})\[(?P<op>[a-z ]+)\](?P<value>.*)\Z", re.DOTALL | re.ASCII
+)
 _NEGATED = {"ne": "eq", "neq": "eq", "not in": "in", "not like": "like"}
 
 
@@ -68,5 +71,5 @@ def _comparable(found: Any, value: str) -> tuple[Any, Any]:
             return found, float(value)
         except ValueError:
             return str(found), value
-    moments = read_instant(str(found)), read_instant(value)
+    moments = read_day_or_instant(str(found)), read_day_or_instant(value)
     return moments if None not in moments else (str(found), value)

@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from core.errors import ProviderFailedError, ProviderTimeoutError
+from core.errors import ProviderFailedError, ProviderTimeoutError, UnavailableError
+from core.outbound import Sender, send
 
 
 class ProviderThrottledError(ProviderFailedError):
@@ -24,7 +25,7 @@ class ProviderThrottledError(ProviderFailedError):
 
 
 # What goes by itself, so that asking again later may help.
-PASSING = (ProviderThrottledError, ProviderTimeoutError)
+PASSING = (ProviderThrottledError, ProviderTimeoutError, UnavailableError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Query:
     """What is to be read: what changed after `since` and not after `until`. Without `since` it is everything.
 
     `seed` is the integration's id, which makes the data of mocks. `secrets` are the opened credentials by the pointer
-    of their member in `config`.
+    of their member in `config`. `send` is the way out, such as a bridge: requests leave by it and by nothing else.
     """
 
     operation: str
@@ -54,6 +55,7 @@ class Query:
     patience: float = 15.0  # seconds that one answer may take
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     secrets: Mapping[str, tuple[str, Mapping[str, Any]]] = dataclasses.field(default_factory=dict, repr=False)
+    send: Sender = send
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Source(Protocol):
     Of one query every page is the same whenever it is read again, as far as the provider allows.
     """
 
+    fullname: str  # of the provider
     operations: frozenset[str]
 
     def objection(self, *, operation: str, filters: Sequence[str], time_field: str) -> str:

@@ -40,6 +40,7 @@ NEEDED = {  # members that each style of paging needs
     "url": ("at",),
     "link": (),
 }
+SCHEDULE_INPUTS = {"since", "until", "since_unix", "until_unix"}  # what a schedule gives an operation
 PLACEHOLDER = re.compile(r"\{(?P<root>tags|input|secret|config)\.(?P<name>[A-Za-z0-9_.-]*)(?P<steps>/)?\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 Definition = Mapping[str, Any]
@@ -88,6 +89,12 @@ def endpoints_of(definition: Definition) -> dict[str, Any]:
     return {**({DEFAULT: top} if top else {}), **definition.get("endpoints", {})}
 
 
+def scheduled_of(definition: Definition) -> dict[str, str]:
+    """The operations that can be read on a schedule: their names in the definition, by what they are scheduled as."""
+    operations = definition["operations"].items()
+    return {each["schedule"]["as"]: name for name, each in operations if "schedule" in each}
+
+
 def _misnamed(definition: Definition) -> Iterator[ConfigError]:
     for part in NAMED:
         members = definition.get(part)
@@ -111,6 +118,7 @@ def _find_flaws(definition: Definition) -> Iterator[ConfigError]:
         if where not in endpoints:
             yield ConfigError(f"/operations/{name}/endpoint", f"names the endpoint `{where}`, which is not defined")
     yield from _check_flaws(definition)
+    yield from _schedule_flaws(definition)
 
 
 def _endpoint_flaws(definition: Definition, endpoint: Mapping[str, Any], at: str) -> Iterator[ConfigError]:
@@ -173,8 +181,29 @@ def _check_flaws(definition: Definition) -> Iterator[ConfigError]:
         yield ConfigError("/check", "names an operation that needs input, and a check has none")
 
 
+def _schedule_flaws(definition: Definition) -> Iterator[ConfigError]:
+    known = scheduled_of(definition)
+    for name, operation in definition["operations"].items():
+        if "schedule" not in operation:
+            continue
+        other = known[operation["schedule"]["as"]]
+        if other != name:
+            yield ConfigError(f"/operations/{name}/schedule/as", f"is what `{other}` is scheduled as")
+        for part in ("path", "body"):
+            if missing := sorted(_inputs(operation.get(part)) - SCHEDULE_INPUTS):
+                yield ConfigError(
+                    f"/operations/{name}/{part}", f"needs {{input.{missing[0]}}}, and a schedule has none"
+                )
+
+
 def _has_input(value: Any) -> bool:
-    return any(found["root"] == "input" for _, text in texts(value) for found in PLACEHOLDER.finditer(text))
+    return bool(_inputs(value))
+
+
+def _inputs(value: Any) -> set[str]:
+    """The inputs that texts in a value name."""
+    found = (found for _, text in texts(value) for found in PLACEHOLDER.finditer(text))
+    return {each["name"] for each in found if each["root"] == "input"}
 
 
 def _placeholder_flaws(

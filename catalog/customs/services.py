@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from catalog.customs.definitions import Definition, endpoints_of
+from catalog.customs.definitions import Definition, endpoints_of, scheduled_of
 from catalog.customs.models import Custom
 from core.columns import is_id
 from core.errors import ConflictError
@@ -39,8 +39,8 @@ def refuse_too_many() -> None:
 def change_definition(*, custom: Custom, definition: Definition) -> None:
     """Puts a new definition into a custom provider that is being changed; `save` is the caller's.
 
-    While integrations use it, their configurations must stay valid: the same endpoints and tags, and no type of
-    credential less.
+    While integrations use it, they must stay valid: the same endpoints and tags, no type of credential less, and
+    nothing less that can be scheduled.
     """
     if not fits(custom.definition, definition):
         refuse_while_used(custom)
@@ -48,8 +48,10 @@ def change_definition(*, custom: Custom, definition: Definition) -> None:
 
 
 def fits(old: Definition, new: Definition) -> bool:
-    """Whether every configuration of one definition is one of the other."""
+    """Whether every integration by one definition is one by the other."""
     before, after = endpoints_of(old), endpoints_of(new)
     if before.keys() != after.keys() or old.get("tags", {}).keys() != new.get("tags", {}).keys():
+        return False
+    if not scheduled_of(old).keys() <= scheduled_of(new).keys():
         return False
     return all(before[name]["auth"].keys() <= after[name]["auth"].keys() for name in before)

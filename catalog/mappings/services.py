@@ -90,11 +90,35 @@ def find_version(*, located: Located) -> MappingVersion:
     return version
 
 
-def apply_mappings(*, references: Sequence[str], data: dict[str, Any], at: str = "/mappings") -> dict[str, Any]:
-    """The output of a chain: each mapping's output is the input of the next.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chain:
+    """Mappings one after the other, in the versions that their references named when it was looked up."""
 
-    `at` is where in the body the references stand. Nothing of the database is held while the expressions are evaluated.
-    """
+    references: Sequence[str]
+    documents: Sequence[Any]
+    at: str
+
+    def apply(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The output: each mapping's is the input of the next. No table is read."""
+        answer = POOL.ask({"documents": self.documents, "data": data})
+        if "failure" not in answer:
+            try:
+                check_json(answer["value"])
+            except MalformedBodyError as error:
+                raise MappingFailedError(f"the output: {error.message}", at=Parameter("body", self.at)) from None
+            output: dict[str, Any] = answer["value"]
+            return output
+        number, _, place = answer.get("place", "").partition("/")
+        step = int(number) if number.isdigit() else 0
+        message = _worded(f"/{place}" if place else "", answer["failure"])
+        raise MappingFailedError(
+            f"{self.references[step]}: {message}",
+            at=Parameter("body", f"{self.at}/{step}", self.references[step][:200]),
+        )
+
+
+def find_chain(*, references: Sequence[str], at: str = "/mappings") -> Chain:
+    """The chain that references name. `at` is where in the body they stand."""
     located = locate(references=references)
     for i, each in enumerate(references):
         if each not in located:
@@ -105,25 +129,7 @@ def apply_mappings(*, references: Sequence[str], data: dict[str, Any], at: str =
     for i, each in enumerate(references):
         if located[each] not in templates:  # deleted since it was located
             raise InvalidError(f"{at}/{i}: does not exist", at=Parameter("body", f"{at}/{i}", each[:200]))
-    documents = [templates[located[each]] for each in references]
-    return _evaluated(documents, references, data, at)
-
-
-def _evaluated(documents: list[Any], references: Sequence[str], data: dict[str, Any], at: str) -> dict[str, Any]:
-    answer = POOL.ask({"documents": documents, "data": data})
-    if "failure" not in answer:
-        try:
-            check_json(answer["value"])
-        except MalformedBodyError as error:
-            raise MappingFailedError(f"the output: {error.message}", at=Parameter("body", at)) from None
-        output: dict[str, Any] = answer["value"]
-        return output
-    number, _, place = answer.get("place", "").partition("/")
-    step = int(number) if number.isdigit() else 0
-    message = _worded(f"/{place}" if place else "", answer["failure"])
-    raise MappingFailedError(
-        f"{references[step]}: {message}", at=Parameter("body", f"{at}/{step}", references[step][:200])
-    )
+    return Chain(references, [templates[located[each]] for each in references], at)
 
 
 def _worded(place: str, failure: str) -> str:

@@ -20,10 +20,11 @@ from catalog.mappings.serializers import (
     MappingSerializer,
     MappingVersionSerializer,
 )
-from catalog.mappings.services import Document, apply_mappings, find_version, locate
+from catalog.mappings.services import Document, find_chain, find_version, locate
 from core.columns import format_instant
 from core.listing import read_boolean, refuse_unknown
 from core.models import Resource
+from core.preconditions import refuse_unless_matching
 from core.reading import Reader, find, missing, reader_of
 from core.references import refuse_while_used
 from core.serializers import validated
@@ -75,7 +76,10 @@ class MappingViewSet(ResourceViewSet):
 
     def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
         """Replaces a mapping, whose expressions are compiled before it is locked: on SQLite all writers would wait."""
-        self.checked = self.valid_change(self.changeable(lock=False), body_of).document
+        self.refuse_shared()
+        before = find(Mapping, self.identifier())
+        refuse_unless_matching(self.request.headers, self.tag(before))
+        self.checked = self.valid_change(before, body_of).document
         return super().change(body_of)
 
     def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
@@ -114,7 +118,7 @@ class MappingViewSet(ResourceViewSet):
         refuse_unknown(request.query_params, ["include_raw_data"])
         wants_input = read_boolean(request.query_params, "include_raw_data")
         asked = validated(ApplyMappingRequestBodySerializer(data=self.body())).validated_data
-        output = apply_mappings(references=asked["mappings"], data=asked["data"])
+        output = find_chain(references=asked["mappings"]).apply(asked["data"])
         if wants_input:
             output = output | {RAW_DATA: orjson.dumps(asked["data"]).decode()}
         return self.json({"result": {"mapping": output}})

@@ -25,6 +25,7 @@ PERMISSION_SETS = {
     "integration-usage": Permissions.MCP_INTEGRATIONS_USE_ONLY,
     "developer": Permissions.MCP_MANAGEMENT,
 }
+VERBS = {"developer": ("developer", "integration-usage")}  # of a scope that is less than its permission set
 
 
 def resources_of(scope: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +65,7 @@ class McpTokenViewSet(ScopedViewSet):
         spec = TokenSpec(
             permission_set=PERMISSION_SETS[scope["type"]],
             resources=resources_of(scope),
+            verbs=VERBS.get(scope["type"], ()),
             ttl=asked.get("token_ttl") or MCP_TTL,
             surface=Surface.MCP,
             networks=asked.get("allowed_networks"),

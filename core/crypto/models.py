@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils import timezone
 
@@ -29,6 +31,8 @@ class WrappedKey(models.Model):
 
 class OrganizationKey(WrappedKey):
     """One generation of an organization's key. Without its rows nothing of the organization opens."""
+
+    tenant_column: ClassVar[str] = "organization_id"  # row level security holds here, too
 
     organization_id = IdColumn()
     created_at = InstantColumn(default=timezone.now, editable=False)

@@ -10,6 +10,7 @@ from django.db import connection
 from core.crypto.hierarchy import TABLES, open_row
 from core.crypto.keyring import KeyringError, get_keyring
 from core.crypto.models import WrappedKey
+from core.tenancy import unscoped
 
 
 def verify_keys() -> None:
@@ -22,12 +23,14 @@ def verify_keys() -> None:
         raise ImproperlyConfigured(str(error)) from error
 
 
-def rows_by_version() -> Iterator[WrappedKey]:
+def rows_by_version() -> list[WrappedKey]:
     """One row of each table and root version in use; none before the tables are made."""
     existing = set(connection.introspection.table_names())
-    for model in TABLES:
-        if model._meta.db_table not in existing:
-            continue
-        rows = model._default_manager.order_by("pk")
-        for version in sorted(set(rows.order_by().values_list("root_version", flat=True).distinct())):
-            yield from rows.filter(root_version=version)[:1]
+    with unscoped("a root key wraps the keys of every organization"):
+        return [row for model in TABLES if model._meta.db_table in existing for row in _one_of_each(model)]
+
+
+def _one_of_each(model: type[WrappedKey]) -> Iterator[WrappedKey]:
+    rows = model._default_manager.order_by("pk")
+    for version in sorted(set(rows.order_by().values_list("root_version", flat=True).distinct())):
+        yield from rows.filter(root_version=version)[:1]

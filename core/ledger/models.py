@@ -30,7 +30,9 @@ class Run(TenantModel):
         waiting -> cancelled                  its cause is gone
 
     `due_at` is when it may be claimed: the next time of what waits, the end of the lease of what runs, nothing
-    for what has ended. `fence` counts claims; `attempts` counts the claims that came to a conclusion.
+    for what has ended. `fence` counts claims; `attempts` counts those that tried and came to a conclusion; `lapses`
+    counts the last ones in a row that came to none, since their worker died or the work broke off. Runs of one lane
+    may be done by one thread, one after the other.
     """
 
     resource_type: ClassVar[str] = "run"
@@ -39,10 +41,12 @@ class Run(TenantModel):
     organization_id = IdColumn()  # no foreign key: the ledger outlives what it speaks of until it is pruned
     kind = TextColumn(max_length=32)
     subject_id = IdColumn()
+    lane_id = IdColumn(null=True)
     state = TextColumn(max_length=16, choices=RunState.choices, default=RunState.WAITING)
     due_at = InstantColumn(null=True, default=timezone.now)
     fence = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
+    lapses = models.PositiveIntegerField(default=0)
     worker_id = IdColumn(null=True)
     error = TextColumn(max_length=1024, default="")
     created_at = InstantColumn(default=timezone.now)
@@ -51,6 +55,11 @@ class Run(TenantModel):
     class Meta:
         indexes = [
             models.Index(fields=["due_at"], name="run_by_due_at", condition=models.Q(due_at__isnull=False)),
+            models.Index(
+                fields=["organization_id", "due_at"],
+                name="run_by_organization",
+                condition=models.Q(due_at__isnull=False),
+            ),
             models.Index(fields=["kind", "subject_id"], name="run_by_subject"),
             models.Index(
                 fields=["finished_at"], name="run_by_finished_at", condition=models.Q(finished_at__isnull=False)

@@ -4,55 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import functools
+import math
 import os
 import platform
 import threading
 import time
-from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, close_old_connections
-from django.utils.module_loading import import_string
-from prometheus_client import Counter, Histogram
+from django.db import Error, close_old_connections, connection
 
 from core.columns import new_id
-from core.faults import reach
+from core.ledger.bell import listen
 from core.ledger.chores import look_after_chores
+from core.ledger.fairness import Room
 from core.ledger.models import Worker
-from core.ledger.services import (
-    HEARTBEAT,
-    MOST_LAPSES,
-    Claim,
-    LostClaimError,
-    Outcome,
-    claim,
-    conclude,
-    database_now,
-    extend,
-)
-from core.tenancy import Scope, scoped
+from core.ledger.performing import PAUSE_AFTER_FAULT, first_line, kinds, perform_hand
+from core.ledger.services import HEARTBEAT, Claim, claim_hands, database_now, extend
 
 log = structlog.get_logger("synqmgr.ledger")
-RUNS = Counter("synqmgr_runs_total", "Runs that a claim ended.", ["kind", "outcome"])
-DURATION = Histogram("synqmgr_run_duration_seconds", "Time that one attempt took, in seconds.", ["kind"])
 PAUSE = 0.2  # seconds between two looks
-PAUSE_AFTER_FAULT = 2.0
+SHORT_PAUSE = 0.05  # where nobody rings
 PATIENCE = 20.0  # seconds that work in hand may take after the worker was told to stop
+HAND = 16  # runs of one lane that a thread takes at once
 
-RECORD_WITHIN = 45.0  # seconds to get an outcome recorded while the database does not answer
-
-Work = Callable[[Claim], Outcome]
 Clock = Callable[[], dt.datetime]
-
-
-@functools.cache
-def kinds() -> Mapping[str, Work]:
-    """What does each kind of run: `settings.RUN_KINDS`."""
-    return {kind: import_string(path) for kind, path in settings.RUN_KINDS.items()}
 
 
 class Heart:
@@ -62,17 +40,21 @@ class Heart:
         self.worker_id = new_id()
         self._in_hand: dict[str, Claim] = {}
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     @contextlib.contextmanager
-    def holding(self, claimed: Claim) -> Iterator[None]:
-        """While this lasts, the claim is extended."""
+    def holding(self, hand: Sequence[Claim]) -> Iterator[None]:
+        """While this lasts, the claims are extended."""
         try:
             yield
         finally:
             with self._lock:
-                self._in_hand.pop(claimed.run_id, None)
+                for each in hand:
+                    if self._in_hand.get(each.run_id) is each:  # what was given back may be in hand again
+                        del self._in_hand[each.run_id]
 
-    def hold(self, claims: list[Claim]) -> None:
+    def hold(self, claims: Sequence[Claim]) -> None:
         with self._lock:
             self._in_hand.update({each.run_id: each for each in claims})
 
@@ -81,7 +63,7 @@ class Heart:
             return list(self._in_hand.values())
 
     def start(self) -> None:
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        self._thread.start()
 
     def _beat(self) -> None:
         worker = Worker(id=self.worker_id, host=platform.node()[:255], process_id=os.getpid())
@@ -92,81 +74,43 @@ class Heart:
                 worker.save()
                 extend(worker_id=self.worker_id, claims=self.in_hand(), now=worker.seen_at)
             except Error as error:
-                log.warning("heartbeat_failed", error=str(error).partition("\n")[0])
+                log.warning("heartbeat_failed", error=first_line(error))
+            except Exception:
+                log.exception("heartbeat_broke")
             close_old_connections()
-            time.sleep(HEARTBEAT)
+            if self._stopping.wait(HEARTBEAT):
+                return
 
     def stop(self) -> None:
-        Worker.objects.filter(id=self.worker_id).delete()
+        """No more beats: what is still in hand is left to others when its lease ends."""
+        self._stopping.set()
+        self._thread.join(HEARTBEAT)  # else a last beat would write the row again
+        with contextlib.suppress(Error):  # what is left of a worker is deleted in time
+            Worker.objects.filter(id=self.worker_id).delete()
 
 
-def perform(claimed: Claim, clock: Clock = database_now) -> str:
-    """Does one claimed run and records how it ended, which it also returns.
+def work_until_idle(
+    heart: Heart,
+    clock: Clock = database_now,
+    *,
+    size: int = 1,
+    within: float = math.inf,
+    stopping: threading.Event | None = None,
+) -> int:
+    """Does what is due, here and now, one after the other: all of it, or what can be begun within so many seconds.
 
-    A kind's own errors are outcomes. What it did not foresee is tried again with growing pauses, a few times.
+    Returns how many runs it claimed.
     """
-    started = time.perf_counter()
-    reach("run-claimed")
-    try:
-        if claimed.lapses >= MOST_LAPSES:
-            outcome = _given_up(claimed, f"{claimed.lapses} workers stopped while they worked on it")
-        else:
-            with scoped(Scope(claimed.organization_id)):
-                outcome = kinds()[claimed.kind](claimed)
-        reach("run-worked")
-        ended = _record(claimed, outcome, clock)
-    except Exception:
-        log.exception("run_broke", kind=claimed.kind, run_id=claimed.run_id, subject_id=claimed.subject_id)
-        ended = _record(claimed, _broken(claimed, clock()), clock)
-    RUNS.labels(claimed.kind, ended).inc()
-    DURATION.labels(claimed.kind).observe(time.perf_counter() - started)
-    return ended
-
-
-def _given_up(claimed: Claim, error: str) -> Outcome:
-    """The end of a run that nobody could do. A kind with a `give_up` says what is recorded of it."""
-    give_up: Callable[[Claim, str], Outcome] | None = getattr(kinds()[claimed.kind], "give_up", None)
-    if give_up is None:
-        return Outcome("failed", error=error)
-    with scoped(Scope(claimed.organization_id)):
-        return give_up(claimed, error)
-
-
-def _broken(claimed: Claim, now: dt.datetime) -> Outcome:
-    """After an error that the kind did not foresee."""
-    error = "the work broke off; the service's log has the reason"
-    if claimed.attempt >= MOST_LAPSES:
-        return _given_up(claimed, error)
-    return Outcome("again", at=now + dt.timedelta(seconds=10 * 4 ** (claimed.attempt - 1)), error=error)
-
-
-def _record(claimed: Claim, outcome: Outcome, clock: Clock) -> str:
-    """Records what was done even if the database is away for a while: what was done is not to be done again."""
-    until = time.monotonic() + RECORD_WITHIN
-    while True:
-        try:
-            conclude(claim=claimed, outcome=outcome, now=clock())
-        except LostClaimError:
-            return "lost"
-        except (OperationalError, InterfaceError) as error:
-            log.warning("outcome_not_recorded", run_id=claimed.run_id, error=str(error).partition("\n")[0])
-            if time.monotonic() > until:
-                return "lost"  # the lease runs out, and another worker tries
-            close_old_connections()
-            time.sleep(0.5)
-        else:
-            reach("run-concluded")
-            return outcome.state
-
-
-def work_until_idle(heart: Heart, clock: Clock = database_now) -> int:
-    """Does everything that is due, here and now, one after the other. Returns how much it was."""
-    done = 0
-    while taken := claim(worker_id=heart.worker_id, most=1, now=clock(), kinds=kinds().keys()):
-        heart.hold(taken)
-        with heart.holding(taken[0]):
-            perform(taken[0], clock)
-        done += 1
+    done, until = 0, time.monotonic() + within
+    while time.monotonic() < until and not (stopping and stopping.is_set()):
+        room = Room(1, each=1, size=size)
+        hands = claim_hands(worker_id=heart.worker_id, room=room, now=clock(), kinds=kinds().keys())
+        if not hands:
+            break
+        heart.hold(hands[0])
+        with heart.holding(hands[0]):
+            perform_hand(hands[0])
+        done += len(hands[0])
     return done
 
 
@@ -175,17 +119,21 @@ class WorkerLoop:
 
     def __init__(self, threads: int) -> None:
         self.heart, self.threads, self.stopping = Heart(), threads, threading.Event()
-        self.is_freed = threading.Event()  # a thread is done, so another look may be worth it
+        self._hands: dict[str, str] = {}  # first run of each hand -> organization
+        self.is_freed = threading.Event()  # a thread is done, or the bell rang: another look may be worth it
+        self._is_woken = connection.vendor == "postgresql"
 
     def stop(self) -> None:
         """No more claims; what is in hand is finished."""
         self.stopping.set()
         self.is_freed.set()
 
-    def run(self) -> None:
-        """Works until told to stop."""
+    def run(self) -> int:
+        """Works until told to stop. Returns how many runs were not finished in time, whose threads go on."""
         self.heart.start()
         threading.Thread(target=look_after_chores, args=[self.stopping], name="chores", daemon=True).start()
+        if self._is_woken:
+            threading.Thread(target=listen, args=[self.is_freed.set, self.stopping], name="bell", daemon=True).start()
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="work")
         while not self.stopping.is_set():
             self.is_freed.wait(self._look(pool))
@@ -193,38 +141,39 @@ class WorkerLoop:
         until = time.monotonic() + PATIENCE
         while self.heart.in_hand() and time.monotonic() < until:
             time.sleep(0.05)
+        left = len(self.heart.in_hand())
+        pool.shutdown(wait=False)
         self.heart.stop()
-        log.info("worker_stopped", worker_id=self.heart.worker_id, left=len(self.heart.in_hand()))
+        log.info("worker_stopped", worker_id=self.heart.worker_id, left=left)
+        return left
 
     def _look(self, pool: ThreadPoolExecutor) -> float:
         """Hands what is due to free threads. Returns how long to wait before the next look."""
-        in_hand = self.heart.in_hand()
-        spare = self.threads - len(in_hand)
+        in_hand = Counter(list(self._hands.values()))
+        spare = self.threads - in_hand.total()
         if spare <= 0:
             return PAUSE
         # One organization's slow receivers must not take every thread: it has half of them at most.
-        half = max(1, self.threads // 2)
-        per = Tally(each.organization_id for each in in_hand)
-        busy = [organization for organization, n in per.items() if n >= half]
+        room = Room(spare, each=max(1, self.threads // 2), size=HAND, in_hand=in_hand)
         try:
-            taken = claim(
-                worker_id=self.heart.worker_id,
-                most=min(spare, half),
-                now=database_now(),
-                kinds=kinds().keys(),
-                busy=busy,
-            )
+            hands = claim_hands(worker_id=self.heart.worker_id, room=room, now=database_now(), kinds=kinds().keys())
         except Error as error:
-            log.warning("worker_cannot_claim", error=str(error).partition("\n")[0])
+            log.warning("worker_cannot_claim", error=first_line(error))
             close_old_connections()
             return PAUSE_AFTER_FAULT
-        self.heart.hold(taken)
-        for each in taken:
-            pool.submit(self._perform, each)
-        return 0 if taken else PAUSE
+        for hand in hands:
+            self.heart.hold(hand)
+            self._hands[hand[0].run_id] = hand[0].organization_id
+            pool.submit(self._perform, hand)
+        return 0 if hands else PAUSE if self._is_woken else SHORT_PAUSE
 
-    def _perform(self, claimed: Claim) -> None:
-        with self.heart.holding(claimed):
-            perform(claimed)
-        self.is_freed.set()
-        close_old_connections()
+    def _perform(self, hand: list[Claim]) -> None:
+        try:
+            with self.heart.holding(hand):
+                perform_hand(hand)
+        except Exception:
+            log.exception("runs_left", run_ids=[each.run_id for each in hand])  # until their lease runs out
+        finally:
+            close_old_connections()
+            self._hands.pop(hand[0].run_id, None)
+            self.is_freed.set()

@@ -57,36 +57,56 @@ class Lease:
     rest: int  # what was left for all processes when it was taken
     ends: float
 
+    def take(self, policy: Policy, now: float) -> Verdict:
+        is_allowed = self.left > 0
+        self.left -= is_allowed
+        seconds = max(1, math.ceil(self.ends - now - _ROUNDING))
+        return Verdict(policy, is_allowed, self.left + self.rest, seconds)
+
 
 class Limiter:
-    """The leases of a process. Dropping one loses permits and never makes any."""
+    """The leases of a process. Dropping one loses permits and never makes any.
+
+    `lock` guards the leases and is held while no store is asked: whoever has a lease waits for nobody who has none.
+    """
 
     def __init__(self, find_counts: Callable[[], Counts], clock: Callable[[], float] = time.monotonic) -> None:
         self.find_counts, self.clock = find_counts, clock
         self.counts: Counts | None = None  # found at the first request: before that it is not known where they are
         self.leases: OrderedDict[str, Lease] = OrderedDict()  # the longest unused first
-        self.lock = threading.Lock()
+        self.lock, self.asking = threading.Lock(), threading.Lock()
 
     def take(self, policy: Policy, subject: str) -> Verdict | None:
         """Takes one permit if there is one. None when nobody can say, which lets the request pass."""
         key = f"{policy.name} {subject}"
+        verdict = self.spend(key, policy)
+        if verdict is None:
+            with self.asking:
+                verdict = self.spend(key, policy) or self.renew(key, policy)  # another thread may have asked meanwhile
+        return verdict
+
+    def spend(self, key: str, policy: Policy) -> Verdict | None:
+        """Takes a permit of the lease there is. None when a store must be asked."""
         with self.lock:
-            now = self.clock()
-            lease = self.leases.get(key)
-            if lease is None or lease.ends <= now:
-                lease = self.renew(key, policy, policy.limit, now)
-            elif not lease.left and lease.rest:
-                lease = self.renew(key, policy, lease.rest, now)
-            if lease is None:
+            now, lease = self.clock(), self.leases.get(key)
+            if lease is None or lease.ends <= now or (lease.rest and not lease.left):
                 return None
             self.leases.move_to_end(key)
-            is_allowed = lease.left > 0
-            lease.left -= is_allowed
-            seconds = max(1, math.ceil(lease.ends - now - _ROUNDING))
-            return Verdict(policy, is_allowed, lease.left + lease.rest, seconds)
+            return lease.take(policy, now)
 
-    def renew(self, key: str, policy: Policy, rest: int, now: float) -> Lease | None:
-        """A new lease: a hundredth of what is left, so one by one at the end. A small limit has no batches at all."""
+    def is_used_up(self, policy: Policy, subject: str) -> bool:
+        """Whether it is known without asking that no permit is left."""
+        with self.lock:
+            lease = self.leases.get(f"{policy.name} {subject}")
+            return lease is not None and lease.ends > self.clock() and not lease.left and not lease.rest
+
+    def renew(self, key: str, policy: Policy) -> Verdict | None:
+        """Takes a permit of a new lease: a hundredth of what is left, so one by one at the end.
+
+        A small limit has no batches at all.
+        """
+        now, known = self.clock(), self.leases.get(key)
+        rest = policy.limit if known is None or known.ends <= now else known.rest
         batch = min(_LARGEST_BATCH, max(1, rest // _PART))
         if self.counts is None:
             self.counts = self.find_counts()
@@ -96,13 +116,15 @@ class Limiter:
         count, seconds = counted
         beyond = max(0, count - policy.limit)
         lease = Lease(max(0, batch - beyond), max(0, policy.limit - count), now + seconds)
-        self.leases[key] = lease
-        if len(self.leases) > _MOST_LEASES:
-            self.leases.popitem(last=False)
-        return lease
+        with self.lock:
+            self.leases[key] = lease
+            self.leases.move_to_end(key)
+            if len(self.leases) > _MOST_LEASES:
+                self.leases.popitem(last=False)
+            return lease.take(policy, now)
 
     def close(self) -> None:
-        with self.lock:
+        with self.asking, self.lock:
             self.leases.clear()
             if self.counts is not None:
                 self.counts.close()
@@ -121,9 +143,7 @@ def take(policy_name: str, subject: str) -> Verdict | None:
     policy: Policy = settings.LIMITS[policy_name]
     if not policy.limit:
         return None
-    if len(subject) > 100 or not (subject.isascii() and subject.isprintable()):  # such as a name somebody typed
-        subject = blake2b(subject.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-    verdict = limiter.take(policy, subject)
+    verdict = limiter.take(policy, _storable(subject))
     if verdict is None:
         return None
     known = nearest.get()
@@ -136,3 +156,16 @@ def take(policy_name: str, subject: str) -> Verdict | None:
             headers={"Retry-After": str(verdict.seconds)},
         )
     return verdict
+
+
+def refuse_used_up(policy_name: str, subject: str) -> None:
+    """Refuses as `take` does, and counts nothing, where this process knows that the subject's limit is used up."""
+    policy: Policy = settings.LIMITS[policy_name]
+    if policy.limit and limiter.is_used_up(policy, _storable(subject)):
+        take(policy_name, subject)
+
+
+def _storable(subject: str) -> str:
+    if len(subject) <= 100 and subject.isascii() and subject.isprintable():
+        return subject
+    return blake2b(subject.encode(errors="surrogatepass"), digest_size=16).hexdigest()  # such as a name somebody typed

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.conf import settings
 from rest_framework.request import Request
 
 from core.errors import ProblemError, UnauthenticatedError
-from core.limits.limiter import take
+from core.limits.limiter import refuse_used_up, take
 from core.limits.policies import address_subject
 from core.network import client_address
 from core.permissions import Principal
+
+_MOST_SEEN = 10_000
+_seen: dict[int, None] = {}  # tokens that were valid in this process, the oldest first
+_remembering = threading.Lock()
 
 
 def admit(request: Request, surface: str) -> Principal:
@@ -27,14 +33,29 @@ def admit(request: Request, surface: str) -> Principal:
 
 
 def authenticated(request: Request) -> Principal:
-    """Who has no valid token is counted by address; who has one is not, so no stranger's count is a neighbour's."""
+    """Who has no valid token is counted by address; who has one is not, so no stranger's count is a neighbour's.
+
+    Where an address has used up what strangers may do, only tokens that were valid before are looked up.
+    """
+    token = hash(request.META.get("HTTP_AUTHORIZATION"))  # by a key of this process: nothing of the secret is kept
+    if token not in _seen:
+        refuse_used_up("stranger", address_of(request))
     try:
         if isinstance(request.user, Principal):
+            _remember(token)
             return request.user
         raise UnauthenticatedError("the request carries no token")
     except ProblemError:
         take("stranger", address_of(request))
         raise
+
+
+def _remember(token: int) -> None:
+    if token not in _seen:
+        with _remembering:
+            _seen[token] = None
+            if len(_seen) > _MOST_SEEN:
+                del _seen[next(iter(_seen))]
 
 
 def address_of(request: Request) -> str:

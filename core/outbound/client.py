@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -54,7 +54,11 @@ PIECES = 20_000  # of a body: one byte a piece would cost seconds of parsing
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may take. `truncate` keeps the beginning of a long answer instead of failing."""
+    """What one request may take.
+
+    `truncate` is for who asks for the status above all: of a body that is too long, compressed, broken off or late it
+    keeps what could be read, instead of failing.
+    """
 
     connect: float = 3.0  # seconds to connect, TLS included
     total: float = 15.0  # seconds in all, looking up the name included
@@ -158,27 +162,31 @@ def _exchange(
     with httpcore2.HTTP11Connection(url.origin, stream) as http:
         response = http.handle_request(httpcore2.Request(request.method, url, headers=headers, content=request.body))
         answer_headers = httpx2.Headers(response.headers)
-        encoding = answer_headers.get("content-encoding", "identity")
-        if encoding.strip().lower() != "identity" and request.method != "HEAD":
-            raise ProviderFailedError(f"{destination} sent a compressed answer, which was not asked for.")
         stream.grant(request.limits.answer * 5 // 4)  # a quarter for the framing of chunks
-        body, truncated = _read_body(response.iter_stream(), request.limits.answer)
-        if truncated and not request.limits.truncate:
-            size = request.limits.answer
-            raise ProviderFailedError(f"{destination} sent an answer of more than {size} bytes.")
-        return OutboundAnswer(response.status, answer_headers, body, truncated)
+        body, complaint = _read_body(response, request)
+        if complaint and not request.limits.truncate:
+            raise ProviderFailedError(f"{destination} sent {complaint}.")
+        return OutboundAnswer(response.status, answer_headers, body, bool(complaint))
 
 
-def _read_body(pieces: Iterator[bytes], most: int) -> tuple[bytes, bool]:
-    """The body up to `most` bytes, and whether there was more."""
-    body = bytearray()
-    for count, piece in enumerate(pieces):
-        if count >= PIECES:
-            raise httpcore2.RemoteProtocolError("a body in too many pieces")
-        body += piece
-        if len(body) > most:
-            return bytes(body[:most]), True
-    return bytes(body), False
+def _read_body(response: httpcore2.Response, request: OutboundRequest) -> tuple[bytes, str]:
+    """The body as far as the limits allow, and what is wrong with it."""
+    body, most = bytearray(), request.limits.answer
+    encoding = httpx2.Headers(response.headers).get("content-encoding", "identity").strip().lower()
+    if encoding != "identity" and request.method != "HEAD":
+        return b"", "a compressed answer, which was not asked for"
+    try:
+        for count, piece in enumerate(response.iter_stream()):
+            if count >= PIECES:
+                raise httpcore2.RemoteProtocolError("a body in too many pieces")
+            body += piece
+            if len(body) > most:
+                return bytes(body[:most]), f"an answer of more than {most} bytes"
+    except (OSError, httpcore2.ProtocolError):
+        if not request.limits.truncate:
+            raise
+        return bytes(body), "an answer that broke off"
+    return bytes(body), ""
 
 
 def _reason(error: OSError) -> str:

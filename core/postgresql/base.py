@@ -50,16 +50,26 @@ class TenantCursor(_Cursor):  # type: ignore[misc]
 
 
 class DatabaseOperations(operations.DatabaseOperations):
-    """Emptying tables, which `manage.py flush` and the suite do, is for their owner."""
+    def deferrable_sql(self) -> str:
+        """Foreign keys are checked at each statement, not at the commit.
+
+        The last thing a change locks is its organization's audit log. A check at the commit would wait for rows of
+        others after that, while they wait for the log: a deadlock.
+        """
+        return " DEFERRABLE INITIALLY IMMEDIATE"
 
     def execute_sql_flush(self, sql_list: Any) -> None:
+        """Emptying tables, which `manage.py flush` and the suite do, is for their owner."""
         database: Any = self.connection
         with database.as_owner():
             super().execute_sql_flush(sql_list)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """`told` is the organization that the session was told last, None when that is not known."""
+    """`told` is the organization that the session was told last, None when that is not known.
+
+    `direct` is a cursor for statements whose rows are fetched at once: making one costs as much as a small read.
+    """
 
     ops_class = DatabaseOperations
 
@@ -74,6 +84,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         self.is_tenant = False
+        self.direct = self.connection.cursor(binary=True)
         super().init_connection_state()
         self.assume_tenant()
 

@@ -79,6 +79,11 @@ class Operation:
         return self.shape in ("create", "update", "patch") and self.is_inherited
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether it heeds `If-None-Match`."""
+        return self.shape == "get" and self.has_tag and self.action not in self.view.unconditional
+
+    @property
     def checks_tag(self) -> bool:
         """Whether it heeds `If-Match`."""
         return (

@@ -72,7 +72,7 @@ class ResourceSchema(MemberSchema):
         for name, header in parameters.HEADERS.items():
             self.define(name, header, ResolvedComponent.HEADER)
         answers = self.good_answers(operation)
-        if operation.shape == "get" and operation.has_tag:
+        if operation.is_conditional:
             answers["304"] = self.answer("The object is still the one that `If-None-Match` names.", "ETag")
         body = self._get_request_body() is not None
         problem = self.component(ProblemSerializer, "response")

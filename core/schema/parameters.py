@@ -97,14 +97,14 @@ def parameters_of(operation: Operation, define: Any) -> list[Schema]:
     found = [_path_parameter(name, operation) for name in uritemplate.variables(operation.path)]
     if operation.is_paged:
         view = operation.view
-        found += [shared("Limit"), _start_after(view), _order(view), _filter(view)]
+        found += [_limit(view, shared("Limit")), _start_after(view), _order(view), _filter(view)]
         found += [_expand(view)] * bool(view.expands)
         found += [shared("Total")] * view.totals
     for name, schema in (operation.query or {}).items():
         rest = {key: value for key, value in schema.items() if key not in ("description", "required")}
         needed = {"required": True} if schema.get("required") else {}
         found.append(_query(name, str(schema.get("description", "")), rest) | needed)
-    if operation.shape == "get" and operation.has_tag:
+    if operation.is_conditional:
         found.append(shared("IfNoneMatch"))
     if operation.checks_tag:
         found.append(shared("IfMatch"))
@@ -126,6 +126,12 @@ def _path_parameter(name: str, operation: Operation) -> Schema:
 def _query(name: str, description: str, schema: Schema) -> Schema:
     repeated = {"style": "form", "explode": True} if schema.get("type") == "array" else {}
     return {"name": name, "in": "query", "description": description, **repeated, "schema": schema}
+
+
+def _limit(view: Any, usual: Schema) -> Schema:
+    if view.usual_limit == DEFAULT_LIMIT:
+        return usual
+    return SHARED["Limit"] | {"schema": SHARED["Limit"]["schema"] | {"default": view.usual_limit}}
 
 
 def _start_after(view: Any) -> Schema:

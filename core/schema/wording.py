@@ -23,8 +23,7 @@ _SUMMARIES = {
 _DESCRIPTIONS = {
     "list": "Lists {nouns}{of_owner} a page at a time, in the order of {lead}. `filter` narrows the list, `order` "
     "sorts it, and `start_after` continues after the last object of the page before.",
-    "get": "Shows {the_noun}. Send the `ETag` of an earlier answer as `If-None-Match` to learn cheaply whether it has "
-    "changed: if not, the answer is 304 without a body.",
+    "get": "Shows {the_noun}.{cheaply}",
     "create": "Creates {a_noun} and shows it.{names}",
     "update": "Replaces {the_noun} by the body, which carries the whole object: an optional member that is left out is "
     "removed.{same} A different `updated_at` means that somebody else has changed the object since you read "
@@ -34,6 +33,10 @@ _DESCRIPTIONS = {
     "update would accept.{untouchable}",
     "delete": "Deletes {the_noun}. This cannot be undone.",
 }
+_CHEAPLY = (
+    " Send the `ETag` of an earlier answer as `If-None-Match` to learn cheaply whether it has changed: if not, the "
+    "answer is 304 without a body."
+)
 _SHARED = {
     "id": "Id of the {noun}; the server sets it.",
     "name": "Short name, unique among {nouns} and usable in place of the id.",
@@ -93,6 +96,7 @@ def _filled(text: str, operation: Operation) -> str:
         the_noun=f"the {operation.noun}" if one else f"one {operation.noun}, named by id or name",
         of_owner=owner,
         lead=_lead(view),
+        cheaply=_CHEAPLY if operation.is_conditional else "",
         names=" Without a `name`, one is made from `fullname`." if operation.is_inherited else "",
         same=f" What cannot be changed must be sent as it is stored: {names}." if names else "",
         untouchable=f" {names} and `updated_at` cannot be targeted." if names else "",

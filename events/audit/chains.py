@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from core.tenancy import Scope, scoped, unscoped
 from events.audit.models import AuditChain
-from events.audit.services import find_break
+from events.audit.proof import Proof, differs, prove
 from organizations.models import Organization
 
 
@@ -16,11 +16,18 @@ def every_organization() -> list[str]:
         return list(Organization.objects.order_by("id").values_list("id", flat=True))
 
 
-def find_breaks(organization_ids: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-    """Each organization, and where its chain does not hold."""
+def prove_all(organization_ids: Iterable[str]) -> Iterator[tuple[str, Proof]]:
+    """Each organization, and what is found of its log."""
     for organization_id in organization_ids:
         with scoped(Scope(organization_id)):
-            yield organization_id, find_break()
+            proof = prove()
+        yield organization_id, proof
+
+
+def compare(organization_id: str, proof: Proof, kept: Proof) -> Proof:
+    """A log that holds in itself, held against its end of an earlier day."""
+    with scoped(Scope(organization_id)):
+        return proof if proof.broken else proof._replace(broken=differs(kept.sequence, kept.digest))
 
 
 def is_short(organization_id: str, most: int = 5000) -> bool:

@@ -66,7 +66,11 @@ class AuditEvent(Row):
 
 
 class AuditChain(TenantModel):
-    """The last event of an organization, and the last one that was pruned: the chain starts after it."""
+    """The last event of an organization, and the last one that was pruned: the chain starts after it.
+
+    An organization has one from its first moment. `mac` is a keyed hash of the row: whoever cuts events off either
+    end cannot write the row that fits.
+    """
 
     organization = models.OneToOneField(
         settings.ORGANIZATION_MODEL, models.CASCADE, primary_key=True, related_name="+", editable=False
@@ -75,6 +79,8 @@ class AuditChain(TenantModel):
     digest = models.BinaryField(default=bytes)
     pruned_sequence = models.PositiveBigIntegerField(default=0)
     pruned_digest = models.BinaryField(default=bytes)
+    ended_at = TextColumn(max_length=27, default="")  # the last event's time, as the wire shows it
+    mac = models.BinaryField(default=bytes)
 
     def __str__(self) -> str:
         return f"audit chain of {self.organization_id}"

@@ -44,7 +44,7 @@ class AuditSerializer(ResourceSerializer):
             "path": {"help_text": "Path of the request; empty for what the service did by itself."},
             "code": {"help_text": "Status code of the answer."},
             "body": {"help_text": "Body of the request. Secrets, and members that the schema lacks, are `***`."},
-            "response": {"help_text": "Why it was refused."},
+            "response": {"help_text": "Why it was refused; of some changes, more about what was done."},
             "status": {"help_text": "`done`, or the slug of the problem's type."},
             "member_id": {"help_text": "The member who did it."},
             "account_id": {"help_text": "The account it is about."},

@@ -1,18 +1,19 @@
-"""Appending to the audit log, proving its chain, and cutting off what is old."""
+"""Appending to the audit log, and cutting off what is old."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import orjson
+import structlog
 from django.db import models, transaction
 
 from accounts.models import Account
 from core.activity import DONE, Activity, storable
-from core.columns import IdColumn, is_id, new_id, now_text, wire_value
+from core.columns import IdColumn, format_instant, is_id, new_id, now_text, wire_value
 from core.crypto.hashing import keyed_hash, same
 from core.models import insertion
 from core.prepared import Prepared, Slot, prepared
@@ -21,45 +22,99 @@ from events.audit.models import AuditChain, AuditEvent, AuditType
 
 LONGEST_BODY = 16_384  # bytes kept of a body
 ALARMS = frozenset({"reused-secret", "too-many-failures"})
-_BATCH = 1000
+_BROKEN = b"broken"  # goes before an event whose chain somebody else has written
+_INSTANT = dt.timedelta(microseconds=1)
+log = structlog.get_logger("synqmgr.audit")
+
+
+class End(NamedTuple):
+    """What an organization's row in the table of chains says."""
+
+    sequence: int = 0
+    digest: bytes = b""
+    ended_at: str = ""
+    pruned_sequence: int = 0
+    pruned_digest: bytes = b""
+
+    @classmethod
+    def read(cls, values: Iterable[Any]) -> End:
+        """Of a row's values, as any of the drivers gives them."""
+        return cls._make(bytes(value) if isinstance(value, memoryview) else value for value in values)
+
+    @classmethod
+    def of(cls, chain: AuditChain) -> End:
+        return cls.read(getattr(chain, name) for name in cls._fields)
+
+    def mac(self, organization_id: str) -> bytes:
+        """The keyed hash that only the service can write beside it. No event's begins with this word."""
+        values = [self.sequence, self.digest.hex(), self.ended_at, self.pruned_sequence, self.pruned_digest.hex()]
+        return keyed_hash("chain" + orjson.dumps([organization_id, *values]).decode(), "audit")
 
 
 def append_event(activity: Activity) -> None:
     """Writes the row of one activity, in the transaction of its cause and as its last step: it locks the chain."""
     organization_id, columns = current_scope().organization_id, _columns(activity)
-    sequence, before = _lock_chain(organization_id)
-    # The time is taken under the lock, so that times follow the chain.
-    columns |= {"id": new_id(), "organization_id": organization_id, "sequence": sequence + 1, "created_at": now_text()}
+    end, holds = lock_chain(organization_id)
+    sequence, moment = end.sequence + 1, _moment_after(end.ended_at)
+    columns |= {"id": new_id(), "organization_id": organization_id, "sequence": sequence, "created_at": moment}
     values = [columns[field.attname] for field in _chained()]
-    digest = _digest(values, before)
+    # A change is not refused because of it, but from here on the chain shows that its end was not ours.
+    digest = _digest(values, end.digest if holds else _BROKEN)
     # Past the model: no instance is needed of what nobody changes, and every change waits for this.
     insertion(AuditEvent, (*_chained(), _digest_column())).run([*values, digest])
-    _move_chain().rows(sequence=sequence + 1, digest=digest, organization_id=organization_id)
+    moved = end._replace(sequence=sequence, digest=digest, ended_at=moment)
+    _move_chain().rows(
+        sequence=sequence,
+        digest=digest,
+        ended_at=moment,
+        mac=moved.mac(organization_id),
+        organization_id=organization_id,
+    )
 
 
-def _lock_chain(organization_id: str) -> tuple[int, bytes]:
-    """The number and digest of the organization's last event. Whoever else appends waits for this transaction."""
-    rows = prepared("audit chain", _end_of_chain).rows(organization_id=organization_id)
-    if not rows:  # the organization's first event; of two at once the second waits for the first
-        AuditChain.objects.bulk_create([AuditChain.in_scope()], ignore_conflicts=True)
-        rows = prepared("audit chain", _end_of_chain).rows(organization_id=organization_id)
-    sequence, digest = rows[0]
-    return sequence, bytes(digest)
+def begin_chain(end: End | None = None) -> None:
+    """Makes the chain of the organization in scope. Of two makers at once the second waits for the first."""
+    end = end or End()
+    chain = AuditChain.in_scope(**end._asdict(), mac=end.mac(current_scope().organization_id))
+    AuditChain.objects.bulk_create([chain], ignore_conflicts=True)
+
+
+def lock_chain(organization_id: str) -> tuple[End, bool]:
+    """The end of the organization's log, and whether the service wrote it. Whoever else appends waits."""
+    statement = prepared("audit chain", _end_of_chain)
+    if not (rows := statement.rows(organization_id=organization_id)):
+        # Somebody took it out. The new one lacks an event that never was, so the loss stays visible.
+        begin_chain(End(sequence=1))
+        rows = statement.rows(organization_id=organization_id)
+    *values, mac = rows[0]
+    end = End.read(values)
+    holds = same(bytes(mac), end.mac(organization_id))
+    if not holds:
+        log.error("audit_chain_broken", organization_id=organization_id)
+    return end, holds
 
 
 def _end_of_chain() -> models.QuerySet[Any, Any]:
     slot = Slot("organization_id", IdColumn())
     chains: models.QuerySet[Any, Any] = AuditChain._base_manager.filter(organization_id=slot)
-    return chains.select_for_update().values_list("sequence", "digest")
+    return chains.select_for_update().values_list(*End._fields, "mac")
 
 
 @functools.cache
 def _move_chain() -> Prepared:
     table, fields = AuditChain._meta.db_table, {f.attname: f for f in AuditChain._meta.concrete_fields}
+    names = ("sequence", "digest", "ended_at", "mac")
+    settings = ", ".join(f"{name} = %s" for name in names)
     return Prepared.of(
-        f"UPDATE {table} SET sequence = %s, digest = %s WHERE organization_id = %s",  # noqa: S608 - the model's name
-        [Slot("sequence", fields["sequence"]), Slot("digest", fields["digest"]), Slot("organization_id", IdColumn())],
+        f"UPDATE {table} SET {settings} WHERE organization_id = %s",  # noqa: S608 - the model's names
+        [*(Slot(name, fields[name]) for name in names), Slot("organization_id", IdColumn())],
     )
+
+
+def _moment_after(previous: str) -> str:
+    """Now, but after the event before: hosts' clocks differ, and whoever reads by time must not miss one."""
+    now = now_text()
+    return now if now > previous else format_instant(dt.datetime.fromisoformat(previous) + _INSTANT)
 
 
 def _columns(activity: Activity) -> dict[str, Any]:
@@ -82,7 +137,7 @@ def _columns(activity: Activity) -> dict[str, Any]:
         "environment": str(_environment_of(subject, account_id)),
         "remote_addr": call.address if call else "",
         "user_agent": call.agent if call else "",
-        "method": call.method if call else "",
+        "method": call.method if call else "POST",
         "path": call.path if call else "",
         "code": str(activity.status),
         "status": activity.outcome,
@@ -135,43 +190,23 @@ def _digest(values: list[Any], before: bytes) -> bytes:
     return keyed_hash(before.hex() + orjson.dumps(values).decode(), "audit")
 
 
-def find_break() -> str | None:
-    """Where the chain of the organization in scope does not hold; None where it does."""
-    chain = AuditChain.objects.unnarrowed().first()
-    if chain is None:
-        return "there are events without a chain" if AuditEvent.objects.unnarrowed().exists() else None
-    sequence, digest = chain.pruned_sequence, bytes(chain.pruned_digest)
-    for event in _in_order():
-        sequence += 1
-        if event.sequence != sequence:
-            return f"event {sequence} is missing"
-        if not same(bytes(event.digest), digest_of(event, digest)):
-            return f"event {sequence} ({event.id}) was changed, or what comes before it"
-        digest = bytes(event.digest)
-    if (sequence, digest) != (chain.sequence, bytes(chain.digest)):
-        return f"the chain ends at event {chain.sequence}, the log at {sequence}"
-    return None
-
-
-def _in_order() -> Iterator[AuditEvent]:
-    """All events of the organization, a batch at a time."""
-    events, last = AuditEvent.objects.unnarrowed().order_by("sequence"), -1
-    while batch := list(events.filter(sequence__gt=last)[:_BATCH]):
-        yield from batch
-        last = batch[-1].sequence
-
-
 def prune_events(*, before: dt.datetime, most: int = 10_000) -> int:
-    """Deletes the oldest events of the organization in scope, at most so many, and notes where its chain starts now."""
+    """Deletes the oldest events of the organization in scope, at most so many, and notes where its chain starts now.
+
+    None of a log whose end the service did not write: what was done to it must stay to be seen.
+    """
+    organization_id = current_scope().organization_id
     with transaction.atomic():
-        end, _ = _lock_chain(current_scope().organization_id)
+        end, holds = lock_chain(organization_id)
         kept = AuditEvent.objects.unnarrowed().filter(created_at__gte=before).order_by("sequence").first()
-        pruned = AuditChain.objects.unnarrowed().get().pruned_sequence
-        until = min(kept.sequence if kept else end + 1, pruned + most + 1)
+        until = min(kept.sequence if kept else end.sequence + 1, end.pruned_sequence + most + 1)
         old = AuditEvent.objects.unnarrowed().filter(sequence__lt=until)
-        last = old.order_by("-sequence").first()
+        last = old.order_by("-sequence").first() if holds else None
         if last is None:
             return 0
         deleted, _ = old.delete()
-        AuditChain.objects.unnarrowed().update(pruned_sequence=last.sequence, pruned_digest=last.digest)
+        cut = end._replace(pruned_sequence=last.sequence, pruned_digest=bytes(last.digest))
+        AuditChain.objects.unnarrowed().update(
+            pruned_sequence=cut.pruned_sequence, pruned_digest=cut.pruned_digest, mac=cut.mac(organization_id)
+        )
     return deleted

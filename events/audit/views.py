@@ -35,8 +35,12 @@ class AuditFilterSet(FilterSet):
 class AuditEventViewSet(ReadViewSet):
     """The audit log: one event for each change of the organization and each refused one, oldest first.
 
-    Changes and their events are durable together. Requests that the limiter refused, and those without a valid
-    token, belong to no organization's log.
+    Changes and their events are durable together. Requests that the limiter refused, and those without a token that
+    is known, belong to no organization's log.
+
+    A page looks at 50,000 events at most for its filters, after those by `created_at`, `account_id` and `id`, which
+    choose the events to look at. If there are more, `Link` leads on, even from a page that is not full: follow it
+    until there is none.
     """
 
     resource = "audit"
@@ -45,5 +49,5 @@ class AuditEventViewSet(ReadViewSet):
     filterset_class = AuditFilterSet
     actions = ("list",)
     orders = {"created_at": "created_at"}
-    cursor = Cursor(("created_at",), ties=True)
+    cursor = Cursor(("created_at",), ties=True, most=50_000, indexed=("created_at", "account_id", "id"))
     totals = False

@@ -35,7 +35,9 @@ EVENTS: dict[tuple[str, str], WebhookFilter] = {
 def announce(activity: Activity) -> None:
     """Queues a delivery for each webhook that an activity concerns."""
     event = EVENTS.get((activity.resource, activity.verb))
-    if event is None or activity.outcome != DONE or activity.document is None:
+    if event is None or activity.document is None:
+        return
+    if activity.outcome != DONE and event != WebhookFilter.OPERATION_COMPLETE:  # which ended, well or not
         return
     wanting = _who_wants(event)
     account = _account_of(activity) if wanting else None

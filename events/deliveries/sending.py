@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import random
 import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Literal
 
 import structlog
+from django.db.models import F
+from django.utils import timezone
 
 from core.errors import ProblemError
 from core.ledger.services import Claim, Outcome, postpone
@@ -43,24 +47,57 @@ class Result:
         return self.error is None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt that got through."""
+
+    webhook: OrganizationWebhook
+    delivery_id: str
+    result: Result
+    at: dt.datetime
+
+    @property
+    def ended(self) -> dt.datetime:
+        return self.at + dt.timedelta(seconds=self.result.seconds)
+
+
+class BusyError(Exception):
+    """Somebody else is changing what is to be recorded: each by itself waits for its turn."""
+
+
 class DeliveryWork:
     """The ledger's kind of run."""
 
     def __call__(self, claimed: Claim) -> Outcome:
         """Attempts the delivery of a claim."""
-        delivery: Delivery | None = Delivery.objects.filter(pk=claimed.subject_id).first()
-        webhook: OrganizationWebhook | None = None
-        if delivery is not None:
-            webhook = OrganizationWebhook.objects.filter(pk=delivery.webhook_id).first()
-        if delivery is None or webhook is None:
-            return Outcome("failed", error="the webhook is gone", record=lambda: _forget(claimed.subject_id))
-        if webhook.disabled_at is not None or delivery.state != DeliveryState.PENDING:
-            return Outcome("failed", error="it was cancelled", record=lambda: _cancel(claimed.subject_id))
+        (outcome,) = self.each_of([claimed])
+        return outcome
+
+    def each_of(self, hand: Sequence[Claim]) -> Generator[Outcome]:
+        """Attempts the deliveries of some claims of one webhook in their order, up to the first that fails."""
+        found = {each.id: each for each in Delivery.objects.filter(pk__in=[each.subject_id for each in hand])}
+        ids = {each.webhook_id for each in found.values()}
+        webhook: OrganizationWebhook | None = OrganizationWebhook.objects.filter(pk__in=ids).first()
+        if webhook is None:
+            yield from (_forgotten(claimed) for claimed in hand)
+            return
+        secrets = functools.cache(lambda: secrets_of(webhook=webhook, now=hand[0].at))
         with lane(webhook.id) as is_free:
             if not is_free:
-                return _put_off(webhook, claimed.at)
-            result = _attempt(webhook, delivery, claimed.at)
-        return _conclusion(webhook, delivery, result, claimed.at)
+                yield from _put_off(webhook, hand)
+                return
+            for claimed in hand:
+                delivery = found.get(claimed.subject_id)
+                if delivery is None:
+                    yield _forgotten(claimed)
+                elif webhook.disabled_at is not None or delivery.state != DeliveryState.PENDING:
+                    yield _cancelled(claimed)
+                else:
+                    now = claimed.now()
+                    result = _attempt(webhook, delivery, now, secrets)
+                    yield _conclusion(webhook, delivery, result, now)
+                    if not result.is_success:
+                        return
 
     def give_up(self, claimed: Claim, error: str) -> Outcome:
         """What is left of a delivery that nobody could attempt."""
@@ -75,18 +112,22 @@ class DeliveryWork:
 WORK = DeliveryWork()
 
 
-def _put_off(webhook: OrganizationWebhook, now: dt.datetime) -> Outcome:
+def _put_off(webhook: OrganizationWebhook, hand: Sequence[Claim]) -> Iterator[Outcome]:
     """All that is due at a slow receiver waits, so that it is not claimed again and again in vain."""
+    now = hand[0].at
     until = now + TURN
     postpone(kind=KIND, subject_ids=pending_of(webhook.id).values("id"), now=now, until=until)
-    return Outcome("again", at=until, error="its receiver is slow and busy with another")
+    for _ in hand:
+        yield Outcome("again", at=until, error="its receiver is slow and busy with another", is_attempt=False)
 
 
-def _attempt(webhook: OrganizationWebhook, delivery: Delivery, now: dt.datetime) -> Result:
+def _attempt(
+    webhook: OrganizationWebhook, delivery: Delivery, now: dt.datetime, secrets_now: Callable[[], list[str]]
+) -> Result:
     """Sends what is to be sent. Whatever goes wrong is a result."""
     started = time.monotonic()
     try:
-        secrets = secrets_of(webhook=webhook, now=now)
+        secrets = secrets_now()
         if not secrets:
             return Result(0.0, error="nothing was sent: the webhook has no secret to sign with that has not expired")
         body = delivery.body.encode()
@@ -138,18 +179,47 @@ def _conclusion(webhook: OrganizationWebhook, delivery: Delivery, result: Result
         locked = rows.select_for_update(of=("self",)).first() if reason is not None else None
         _note(webhook, result, ended)
         _write(delivery, result, at, now)
-        if reason is not None and locked is not None:
+        # Another attempt may have got through meanwhile.
+        if reason is not None and locked is not None and (result.status == 410 or locked.failing_since is not None):
             give_up(webhook=locked, reason=reason)
 
+    if result.is_success:
+        sent = Sent(webhook, delivery.id, result, now)
+        return Outcome("done", record=record, found=sent, record_all=_record_sent)
     return Outcome(state, at=at, error=result.error or "", record=record)
 
 
+def _record_sent(all_sent: list[Sent]) -> None:
+    """What several attempts at one webhook that got through make of their deliveries."""
+    ids = [sent.delivery_id for sent in all_sent]
+    # Whoever disables a webhook locks its deliveries in an order of his own: waiting for him could be a deadlock.
+    free = Delivery.objects.filter(pk__in=ids).select_for_update(of=("self",), skip_locked=True)
+    counts = dict(free.values_list("id", "attempt_count"))
+    if len(counts) < len(ids):
+        raise BusyError("some of the deliveries are locked or gone")
+    last = all_sent[-1]
+    _note(last.webhook, last.result, last.ended)
+    for status in {sent.result.status for sent in all_sent}:
+        Delivery.objects.filter(pk__in=[sent.delivery_id for sent in all_sent if sent.result.status == status]).update(
+            state=DeliveryState.DELIVERED,
+            attempt_count=F("attempt_count") + 1,
+            step=F("step") + 1,
+            status_code=status,
+            next_attempt_at=None,
+            updated_at=timezone.now(),
+        )
+    DeliveryAttempt.objects.bulk_create(
+        [_row(sent.delivery_id, counts[sent.delivery_id] + 1, sent.result, sent.at) for sent in all_sent]
+    )
+
+
 def _note(webhook: OrganizationWebhook, result: Result, now: dt.datetime) -> None:
-    """Since when nothing has got through."""
-    if result.is_success == (webhook.failing_since is None):
-        return
-    same = OrganizationWebhook.objects.filter(pk=webhook.id, failing_since=webhook.failing_since)
-    same.update(failing_since=None if result.is_success else now)
+    """Since when nothing has got through, as it is by now: attempts that overlap end in any order."""
+    rows = OrganizationWebhook.objects.filter(pk=webhook.id)
+    if result.is_success:
+        rows.filter(failing_since__lt=now).update(failing_since=None)
+    else:
+        rows.filter(failing_since=None).update(failing_since=now)
 
 
 def _write(seen: Delivery, result: Result, at: dt.datetime | None, now: dt.datetime) -> None:
@@ -167,22 +237,28 @@ def _write(seen: Delivery, result: Result, at: dt.datetime | None, now: dt.datet
     delivery.next_attempt_at = at if delivery.state == DeliveryState.PENDING else None
     delivery.touch()
     delivery.save(update_fields=["attempt_count", "step", "status_code", "state", "next_attempt_at", "updated_at"])
-    DeliveryAttempt.in_scope(
-        delivery_id=delivery.id,
-        number=delivery.attempt_count,
-        created_at=now,
+    _row(delivery.id, delivery.attempt_count, result, now).save(force_insert=True)
+
+
+def _row(delivery_id: str, number: int, result: Result, at: dt.datetime) -> DeliveryAttempt:
+    return DeliveryAttempt.in_scope(
+        delivery_id=delivery_id,
+        number=number,
+        created_at=at,
         duration_ms=round(result.seconds * 1000),
         status_code=result.status,
         error=result.error and result.error[:1024],
         answer=result.answer,
-    ).save(force_insert=True)
+    )
 
 
-def _cancel(delivery_id: str) -> None:
-    pending = Delivery.objects.filter(pk=delivery_id, state=DeliveryState.PENDING)
-    pending.update(state=DeliveryState.CANCELLED, next_attempt_at=None)
+def _cancelled(claimed: Claim) -> Outcome:
+    """There is nothing to send any more."""
+    pending = Delivery.objects.filter(pk=claimed.subject_id, state=DeliveryState.PENDING)
+    end = functools.partial(pending.update, state=DeliveryState.CANCELLED, next_attempt_at=None)
+    return Outcome("failed", error="it was cancelled", record=end)
 
 
-def _forget(delivery_id: str) -> None:
+def _forgotten(claimed: Claim) -> Outcome:
     """A delivery that was queued while its webhook was being deleted."""
-    Delivery.objects.filter(pk=delivery_id).delete()
+    return Outcome("failed", error="the webhook is gone", record=Delivery.objects.filter(pk=claimed.subject_id).delete)

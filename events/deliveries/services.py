@@ -13,13 +13,14 @@ from django.utils import timezone
 from core.columns import new_id
 from core.errors import ConflictError
 from core.ledger.models import Run, RunState
-from core.ledger.services import cancel, enqueue, enqueue_all
+from core.ledger.services import cancel, enqueue, enqueue_all, recall
 from core.pruning import delete_in_batches
 from core.tenancy import unscoped
 from events.deliveries.models import Delivery, DeliveryAttempt, DeliveryState
 
 KIND = "delivery"  # of runs in the ledger
 MOST_RECOVERED = 500  # by one request
+BATCH = 500  # cancelled or deleted by one request or transaction
 
 
 class DeliveryUnderWayError(ConflictError):
@@ -46,19 +47,18 @@ def queue_delivery(*, webhook_id: str, payload: dict[str, Any], about: About) ->
     delivery.body = orjson.dumps({**payload, "nonce": delivery.id}).decode()
     delivery.next_attempt_at = delivery.created_at
     delivery.save(force_insert=True)
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=webhook_id)
     return delivery
 
 
 def resend(*, delivery: Delivery) -> None:
     """Sends a locked delivery again at once, by a schedule of its own. What it waited for is off."""
-    cancel(kind=KIND, subject_ids=[delivery.id])
-    if Run.objects.filter(kind=KIND, subject_id=delivery.id, state=RunState.RUNNING).exists():
+    if recall(kind=KIND, subject_ids=[delivery.id]):
         raise DeliveryUnderWayError("the delivery is being attempted right now")
     delivery.state, delivery.step, delivery.next_attempt_at = DeliveryState.PENDING, 0, timezone.now()
     delivery.touch()
     delivery.save(update_fields=["state", "step", "next_attempt_at", "updated_at"])
-    enqueue(kind=KIND, subject_id=delivery.id)
+    enqueue(kind=KIND, subject_id=delivery.id, lane_id=delivery.webhook_id)
 
 
 def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
@@ -69,14 +69,12 @@ def recover(*, webhook_id: str, since: dt.datetime) -> tuple[int, bool]:
     held = lost.order_by("id").select_for_update().values_list("id", flat=True)
     ids = list(held[: MOST_RECOVERED + 1])
     taken, now = ids[:MOST_RECOVERED], timezone.now()
-    running = Run.objects.filter(kind=KIND, subject_id__in=taken, state=RunState.RUNNING)
-    busy = set(running.values_list("subject_id", flat=True))  # was cancelled in the middle of an attempt
+    busy = recall(kind=KIND, subject_ids=taken)  # was cancelled in the middle of an attempt
     free = [each for each in taken if each not in busy]
-    cancel(kind=KIND, subject_ids=free)
     Delivery.objects.filter(pk__in=free).update(
         state=DeliveryState.PENDING, step=0, next_attempt_at=now, updated_at=now
     )
-    enqueue_all(kind=KIND, subject_ids=free)
+    enqueue_all(kind=KIND, subject_ids=free, lane_id=webhook_id)
     return len(free), len(ids) > len(taken)
 
 
@@ -84,18 +82,26 @@ def pending_of(webhook_id: str) -> QuerySet[Delivery, Delivery]:
     return Delivery.objects.unnarrowed().filter(webhook_id=webhook_id, state=DeliveryState.PENDING)
 
 
-def cancel_pending(*, webhook_id: str) -> None:
-    """Ends what waits to be sent to a webhook."""
-    cancel(kind=KIND, subject_ids=pending_of(webhook_id).values("id"))
-    pending_of(webhook_id).update(state=DeliveryState.CANCELLED, next_attempt_at=None, updated_at=timezone.now())
+def cancel_pending(*, webhook_id: str, before: dt.datetime) -> bool:
+    """Ends some of what was to be sent to a locked webhook before a time. Says whether that was all of it."""
+    waiting = pending_of(webhook_id).filter(created_at__lte=before).order_by("id")
+    ids = list(waiting.values_list("id", flat=True)[: BATCH + 1])
+    now, some = timezone.now(), ids[:BATCH]
+    cancel(kind=KIND, subject_ids=some)
+    pending_of(webhook_id).filter(pk__in=some).update(
+        state=DeliveryState.CANCELLED, next_attempt_at=None, updated_at=now
+    )
+    return len(ids) == len(some)
 
 
-def delete_deliveries(*, webhook_id: str) -> None:
-    """Deletes all deliveries of a webhook that is being deleted."""
-    cancel_pending(webhook_id=webhook_id)
-    deliveries = Delivery.objects.unnarrowed().filter(webhook_id=webhook_id)
-    DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=deliveries.values("id")).delete()
-    deliveries.delete()
+def delete_deliveries(*, webhook_id: str) -> bool:
+    """Deletes some deliveries of a webhook that is gone. Says whether those were all of them."""
+    ids = list(Delivery.objects.unnarrowed().filter(webhook_id=webhook_id).values_list("id", flat=True)[: BATCH + 1])
+    some = ids[:BATCH]
+    cancel(kind=KIND, subject_ids=some)
+    DeliveryAttempt.objects.unnarrowed().filter(delivery_id__in=some).delete()
+    Delivery.objects.unnarrowed().filter(pk__in=some).delete()
+    return len(ids) == len(some)
 
 
 def prune_deliveries(*, before: dt.datetime) -> int:

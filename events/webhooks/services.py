@@ -10,7 +10,7 @@ from core.activity import Activity, record
 from core.errors import ConflictError
 from credentials.models import Credential, CredentialType, OwnerType
 from credentials.services import OVERLAP, delete_owned, open_config
-from events.deliveries.services import cancel_pending, delete_deliveries
+from events.webhooks.clearing import start_clearing
 from events.webhooks.models import DisabledReason, OrganizationWebhook
 
 SIGNING_TYPES = (CredentialType.SECRET, CredentialType.TOKEN)
@@ -59,7 +59,7 @@ def disable_webhook(*, webhook: OrganizationWebhook, reason: DisabledReason) -> 
     webhook.disabled_at, webhook.disabled_reason = timezone.now(), reason
     webhook.touch()
     webhook.save(update_fields=["disabled_at", "disabled_reason", "updated_at"])
-    cancel_pending(webhook_id=webhook.id)
+    start_clearing(webhook_id=webhook.id, before=webhook.disabled_at)
 
 
 def enable_webhook(*, webhook: OrganizationWebhook) -> None:
@@ -97,6 +97,6 @@ def give_up(*, webhook: OrganizationWebhook, reason: DisabledReason) -> None:
 def delete_webhook(*, webhook: OrganizationWebhook) -> None:
     """Deletes a webhook with its secrets and deliveries."""
     webhook_id = webhook.id
-    delete_deliveries(webhook_id=webhook_id)
     webhook.delete()
     delete_owned(owner_type=OwnerType.ORGANIZATION_WEBHOOK, owner_id=webhook_id)
+    start_clearing(webhook_id=webhook_id, before=timezone.now())

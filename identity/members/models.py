@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
-from core.columns import InstantColumn, JsonColumn, TextColumn
+from core.columns import InstantColumn, JsonColumn, TextColumn, format_instant
 from core.fields import NO_INSTANT
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
+from identity.members.terms import Rules, end_by, rotation_end
 from identity.roles.models import Role
 
 
@@ -41,12 +42,17 @@ class SecondFactorRule(models.TextChoices):
     ELSEWHERE = "elsewhere"  # nobody: the identity provider answers for it
 
 
-def is_password_over(state: str | None, expires: Any, pin_expires: Any, now: Any) -> bool:
-    """Whether a member must change its password before anything else. The times are moments, or texts of the wire."""
-    return state in MUST_CHANGE_PASSWORD or bool(now >= min(expires, pin_expires))
+def is_by_sign_on(rule: str) -> bool:
+    """Whether a session was opened by single sign-on: then it does not depend on the member's password."""
+    return rule != SecondFactorRule.ORGANIZATION
 
 
-def must_enrol(*, type_: str | None, enrolled: bool, rule: str, options: Mapping[str, Any]) -> bool:
+def is_password_over(*, state: str | None, expires: str, rotated: str, now: str) -> bool:
+    """Whether a member must change its password before anything else. `rotated` is its `rotation_end`."""
+    return state in MUST_CHANGE_PASSWORD or now >= min(expires, rotated)
+
+
+def must_enrol(*, type_: str | None, enrolled: bool, rule: str, options: Rules) -> bool:
     """Whether a member must enrol a second factor before anything else."""
     if enrolled or type_ != MemberType.PERSONAL or rule == SecondFactorRule.ELSEWHERE:
         return False
@@ -57,9 +63,13 @@ class Member(Resource):
     """Whoever logs on to an organization. The name is an e-mail address, or an identifier of a service.
 
     States: `enabled` (works); `disabled` and `locked` (no log-on, and every token stops at once); `invited`
-    and `forgotten` (may log on with the secret given, only to choose another, and is `enabled` by that). Who
-    may update members may set any of them. The same as `forgotten` holds after `expires` (the member's
-    `ttl`) and `pin_expires` (the organization's `password_duration`).
+    and `forgotten` (may log on with the secret given, only to choose another, and is `enabled` by that, as by
+    single sign-on). Who may update members may set any of them. A password must also be changed after `expires`
+    (the member's `ttl`), after the organization's `password_duration`, and when it was given for one log-on: then
+    `pin_expires` is no later than `password_set_at`.
+
+    What others give has to be replaced within the organization's `invite_duration` or `forgot_duration` of
+    `given_at`: when the password was given, or the state that asks for another.
 
     `grants` repeats what the roles grant, and `is_administrator` whether one of them grants everything
     everywhere, so that the check of a token stays one query.
@@ -81,15 +91,26 @@ class Member(Resource):
     is_administrator = models.BooleanField(default=False)
     password = TextColumn(max_length=255, null=True)  # Argon2id; none for who signs on elsewhere
     password_set_at = InstantColumn()
+    given_at = InstantColumn(default=timezone.now)
     has_second_factor = models.BooleanField(default=False)
 
     class Meta:
         constraints = [named_once("member")]
         indexes = sorted_by("member", "fullname", "created_at", "updated_at", "id", "last_logon")
 
-    def must_change_password(self, now: dt.datetime) -> bool:
-        """Whether it may do nothing else first."""
-        return is_password_over(self.state, self.expires, self.pin_expires, now)
+    def must_change_password(self, now: dt.datetime, rules: Rules) -> bool:
+        """Whether it may do nothing else first, in a session by password."""
+        rotated = rotation_end(format_instant(self.pin_expires), format_instant(self.password_set_at), rules)
+        expires = format_instant(self.expires)
+        return is_password_over(state=self.state, expires=expires, rotated=rotated, now=format_instant(now))
+
+    def is_overdue(self, now: dt.datetime, rules: Rules) -> bool:
+        """Whether a password that somebody else has given was not replaced in time."""
+        if self.state not in MUST_CHANGE_PASSWORD and self.pin_expires > self.password_set_at:
+            return False
+        is_first = self.state == State.ENABLED and self.password_set_at <= self.created_at
+        option = "invite_duration" if is_first or self.state == State.INVITED else "forgot_duration"
+        return format_instant(now) >= end_by(rules, option, format_instant(self.given_at))
 
 
 class MemberRole(TenantModel):

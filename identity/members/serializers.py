@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.durations import DurationField, duration_of
-from core.fields import EnumField, InstantField, ListField, SecretField, StringField, UrlField
+from core.fields import ComputedField, EnumField, InstantField, ListField, SecretField, StringField, UrlField
 from core.serializers import ResourceSerializer, StrictSerializer
-from identity.members.models import Member, MemberType, State
+from identity.members.models import MUST_CHANGE_PASSWORD, Member, MemberType, State
 from identity.members.names import is_email, is_identifier
 from identity.members.passwords import LONGEST
+from identity.members.terms import rotation_end
 
 OPTIONS = ("disabled", "expired", "forgotten", "invited", "locked")
 LONGEST_TOKEN_TTL = {MemberType.PERSONAL: "24h", MemberType.SERVICE: "2160h"}
@@ -48,6 +52,16 @@ class MemberOptionsSerializer(StrictSerializer):
     )
 
 
+@extend_schema_field(InstantField)
+class RotationEndField(ComputedField):
+    """When the organization wants another password."""
+
+    columns = ("pin_expires", "password_set_at", "organization__options")
+
+    def encode(self, pin_expires: str, set_at: str, options: str | None) -> str:
+        return rotation_end(pin_expires, set_at, orjson.loads(options or "{}"))
+
+
 class MemberSerializer(ResourceSerializer):
     """Who logs on to your organization: a person or a service."""
 
@@ -59,7 +73,7 @@ class MemberSerializer(ResourceSerializer):
     ttl = DurationField(least="24h", most="87600h", help_text="How long the member is good after a change of password.")
     token_ttl = DurationField(least="1m", most="2160h", help_text="How long tokens of the member work.")
     expires = InstantField(help_text="When the password must be changed, by `ttl`.")
-    pin_expires = InstantField(help_text="When the password must be changed, by the organization's rule.")
+    pin_expires = RotationEndField(help_text="When the password must be changed, by the organization's rule.")
     role_binding = ListField(
         child=StringField(max_length=129),
         required=False,
@@ -90,6 +104,8 @@ class MemberSerializer(ResourceSerializer):
     def build_fields(self) -> dict[str, Any]:
         fields = super().build_fields()
         fields["name"].required = True
+        if self.mode == "update":  # sent back as it was read, like what is stored
+            fields["pin_expires"] = InstantField(help_text=fields["pin_expires"].help_text)
         if self.mode == "read":
             del fields["secret"]
         return fields
@@ -116,6 +132,8 @@ class MemberSerializer(ResourceSerializer):
     def update(self, instance: Member, validated_data: dict[str, Any]) -> Member:
         if validated_data.get("ttl", instance.ttl) != instance.ttl:
             instance.expires = instance.password_set_at + duration_of(validated_data["ttl"])
+        if validated_data["state"] != instance.state and validated_data["state"] in MUST_CHANGE_PASSWORD:
+            instance.given_at = dt.datetime.now(dt.UTC)
         for name in ("role_binding", "secret"):  # identity.members.services has dealt with them
             validated_data.pop(name, None)
         member: Member = super().update(instance, validated_data)

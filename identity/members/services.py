@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from core.columns import new_id
+from core.columns import is_id, new_id
 from core.durations import duration_of
 from core.errors import ConflictError, ForbiddenError, InvalidError, Parameter
 from core.names import assign_name
@@ -25,7 +25,7 @@ from organizations.models import Organization
 from organizations.services import locked_organization
 
 TTL, TOKEN_TTL = "87600h", "1h"  # ten years, and an hour
-PASSWORD_DURATION, SHORTEST_PASSWORD = "4320h", 8  # unless the organization says otherwise
+SHORTEST_PASSWORD = 8  # unless the organization says otherwise
 DEFAULT_ROLE = "member"
 STRICTEST_FIRST = (State.DISABLED, State.LOCKED, State.FORGOTTEN, State.INVITED)
 
@@ -74,14 +74,16 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
         token_ttl=spec.token_ttl,
         state=state,
         expires=now + duration_of(spec.ttl),
+        created_at=now,
         password_set_at=now,
+        given_at=now,
     )
     assign_name(member, name=spec.name, fullname=spec.fullname, at=f"{spec.at}/name")
     organization = organization_in_scope()
     if spec.secret is not None:
         refuse_weak(member=member, secret=spec.secret, rules=organization, at=f"{spec.at}/secret")
         member.password = hash_password(spec.secret)
-    member.pin_expires = now if "expired" in spec.options else now + password_duration(organization)
+    member.pin_expires = now if "expired" in spec.options else member.expires
     lock_administrators()  # a role that is being changed reaches this member, or has been changed before it is read
     roles = grant_roles(member=member, names=spec.role_binding, by=by, at=f"{spec.at}/role_binding")
     member.save(force_insert=True)
@@ -89,13 +91,17 @@ def create_member(*, spec: MemberSpec, by: Principal | None) -> Member:
     return member
 
 
+def is_called(member_id: str, identifier: str) -> bool:
+    """Whether a member has this id or name, both compared without case."""
+    identifier = identifier.lower()
+    if is_id(identifier) or "\x00" in identifier:
+        return identifier == member_id
+    return bool(Member.objects.unnarrowed().filter(id=member_id, name=identifier).exists())
+
+
 def organization_in_scope() -> Organization:
     organization: Organization = Organization.objects.unnarrowed().get()
     return organization
-
-
-def password_duration(organization: Organization) -> dt.timedelta:
-    return duration_of((organization.options or {}).get("password_duration") or PASSWORD_DURATION)
 
 
 def refuse_weak(*, member: Member, secret: str, rules: Organization, at: str) -> None:
@@ -149,7 +155,7 @@ def reset_password(*, member: Member, secret: str, by: Principal) -> None:
     refuse_weak(member=member, secret=secret, rules=organization_in_scope(), at="/secret")
     member.password, member.password_set_at = hash_password(secret), dt.datetime.now(dt.UTC)
     member.expires = member.password_set_at + duration_of(member.ttl)
-    member.pin_expires = member.password_set_at
+    member.pin_expires = member.given_at = member.password_set_at
     for session in Token.objects.unnarrowed().filter(member=member, token_type=TokenType.LOGON):
         delete_token(token=session)
 

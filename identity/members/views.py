@@ -13,7 +13,7 @@ from core.errors import ForbiddenError
 from core.filters import EnumFilter, InstantFilter, ResourceFilterSet, TextFilter
 from core.listing import refuse_unknown
 from core.permissions import Principal
-from core.tenancy import Scope
+from core.tenancy import Scope, scoped
 from core.views import ResourceViewSet
 from identity.members.models import Member, MemberType, State
 from identity.members.serializers import CreateMemberResponseResultSerializer, MemberSerializer
@@ -22,6 +22,7 @@ from identity.members.services import (
     create_member,
     grant_roles,
     has_administrator,
+    is_called,
     lock_administrators,
     refuse_greater_member,
     refuse_without_administrator,
@@ -58,8 +59,10 @@ class MemberViewSet(ResourceViewSet):
     filterset_class = MemberFilterSet
     orders = {**ResourceViewSet.orders, "last_logon": "last_logon"}
     lookup_url_kwarg = "member_id"
+    unconditional = ("retrieve",)  # it shows the last log-on
     results = {"create": CreateMemberResponseResultSerializer}
     totals = False
+    is_profile = False  # whether members act on themselves who may not do this to all of them
     verbs = {"reset_second_factor": "update"}
     responses = {"reset_second_factor": None}
     examples = {
@@ -73,12 +76,17 @@ class MemberViewSet(ResourceViewSet):
     }
 
     def scope_of(self, principal: Principal) -> Scope | None:
-        return super().scope_of(principal) or (Scope(principal.organization_id) if self.is_own_profile() else None)
+        scope = super().scope_of(principal)
+        self.is_profile = (scope is None or bool(scope.groups)) and self.is_own_profile()
+        return Scope(principal.organization_id) if self.is_profile else scope
 
     def is_own_profile(self) -> bool:
         """Whether members act on themselves, in a session of their own that nothing has to come before."""
         is_free = is_own_session(self.principal) and len(self.principal.links) == 1
-        return is_free and self.action in PROFILE_ACTIONS and self.identifier() == self.principal.member_id
+        if not is_free or self.action not in PROFILE_ACTIONS:
+            return False
+        with scoped(Scope(self.principal.organization_id)):
+            return is_called(self.principal.member_id, self.identifier())
 
     def perform_create(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
         member = create_member(spec=spec_of(serializer.validated_data), by=self.principal)
@@ -91,7 +99,7 @@ class MemberViewSet(ResourceViewSet):
 
     def perform_update(self, serializer: Any) -> tuple[Member, dict[str, Any]]:
         had, names = has_administrator(), serializer.validated_data["role_binding"]
-        if not self.principal.allows(self.resource, self.verb):
+        if self.is_profile:
             refuse_beyond_profile(serializer)
         if serializer.instance.id != self.principal.member_id:
             refuse_greater_member(member=serializer.instance, by=self.principal)

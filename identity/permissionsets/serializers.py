@@ -12,6 +12,7 @@ from core.references import absent
 from core.serializers import StrictSerializer
 from core.tenancy import current_scope
 from identity.permissionsets.sets import ANY, Permissions
+from identity.suborganizations.models import SubOrganization
 
 ENVIRONMENTS = ("test", "prod")
 # Kind of object -> the contract's name of what is allowed of it, and the verbs there are.
@@ -49,7 +50,7 @@ MAPPED = tuple(_ACTIONS)
 
 
 class RoleOrganizationsSerializer(StrictSerializer):
-    """The organizations a token is good for: the caller's own, by id or as `*`."""
+    """The organizations a token is good for: the caller's own and those below it, by id, or all of them as `*`."""
 
     examples: ClassVar[dict[str, Any]] = {"labels": []}
 
@@ -59,7 +60,7 @@ class RoleOrganizationsSerializer(StrictSerializer):
     )
 
     def validate_ids(self, ids: list[str]) -> list[str]:
-        return _refuse_absent([i for i in ids if i != current_scope().organization_id], ids, lambda wrong: wrong)
+        return _refuse_absent([i for i in ids if i != current_scope().organization_id], ids, _organizations_not_below)
 
 
 class RoleAccountsSerializer(StrictSerializer):
@@ -81,6 +82,12 @@ class RoleAccountsSerializer(StrictSerializer):
 
     def validate_ids(self, ids: list[str]) -> list[str]:
         return _refuse_absent(ids, ids, lambda given: absent("account", [i for i in given if is_id(i)]))
+
+
+def _organizations_not_below(ids: list[str]) -> list[str]:
+    wanted = [each for each in ids if is_id(each)]
+    below = set(SubOrganization.objects.filter(id__in=wanted).values_list("id", flat=True)) if wanted else set()
+    return [each for each in ids if each not in below]
 
 
 def _refuse_absent(given: list[str], ids: list[str], find_absent: Any) -> list[str]:

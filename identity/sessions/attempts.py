@@ -1,4 +1,8 @@
-"""Slowing down whoever guesses: failures are counted per name and address, before the guess is looked at."""
+"""Slowing down whoever guesses: at a password per name and address, at a code per member.
+
+A guess is looked at, then counted, and only then answered: of guesses at the same time no more are answered than
+of those in a row, and a right one is never taken for a failure.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ FREE = 5  # failures in a row that cost no wait
 FIRST_WAIT, LONGEST_WAIT = 4, 900  # seconds; each is twice the one before
 FORGOTTEN_AFTER = 3600  # seconds without a failure
 
-# One statement decides: of attempts at the same time, each is counted before any of them is answered.
-_TAKE = """
+# One statement decides: of failures at the same time, each is counted before any of them is answered.
+_COUNT = """
 INSERT INTO identity_logonattempt AS kept (key, failures, last_at, blocked_until) VALUES (%(key)s, 1, %(now)s, 0)
 ON CONFLICT (key) DO UPDATE SET
     failures = CASE WHEN kept.last_at < %(old)s THEN 1 ELSE kept.failures + 1 END,
@@ -29,25 +33,36 @@ ON CONFLICT (key) DO UPDATE SET
         ELSE %(now)s + (%(first)s << (kept.failures + 1 - %(free)s))
     END
 WHERE kept.blocked_until <= %(now)s
-RETURNING failures
+RETURNING 1
 """
 
 
 class TooManyFailuresError(ProblemError):
-    """Too many failed attempts for this name from this address. The wait doubles, up to a quarter of an hour."""
+    """Too many failures in a row: for a name from an address, or at a member's second factor.
+
+    The wait doubles each time, up to a quarter of an hour.
+    """
 
     status = 429
     slug = "too-many-failures"
     remedy = "Wait for as long as `Retry-After` says, then try again."
 
 
-def attempt_key(*parts: str, address: str) -> bytes:
-    """What failures are counted by."""
-    return keyed_hash("\x00".join((*parts, address_subject(address))), purpose="logon attempt")
+def attempt_key(*parts: str, address: str | None = None) -> bytes:
+    """What failures are counted by, for one address or for all together."""
+    subject = () if address is None else (address_subject(address),)
+    return keyed_hash("\x00".join((*parts, *subject)), purpose="logon attempt")
 
 
-def take_attempt(key: bytes, *, now: int | None = None) -> None:
-    """Counts an attempt as failed, until `forgive` takes it back; raises while the caller has to wait."""
+def refuse_waiting(key: bytes, *, now: int | None = None) -> None:
+    """Raises while the caller has to wait."""
+    now = int(time.time()) if now is None else now
+    if LogonAttempt.objects.filter(key=key, blocked_until__gt=now).exists():
+        raise _refusal(key, now)
+
+
+def count_failure(key: bytes, *, now: int | None = None) -> None:
+    """Counts a wrong guess. Raises instead while the caller has to wait: nobody is told then that it was wrong."""
     now = int(time.time()) if now is None else now
     values: dict[str, bytes | int] = {
         "key": key,
@@ -58,19 +73,23 @@ def take_attempt(key: bytes, *, now: int | None = None) -> None:
         "longest": LONGEST_WAIT,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, values)
+        cursor.execute(_COUNT, values)
         counted = cursor.fetchone()
     if counted is None:
-        until = LogonAttempt.objects.filter(key=key).values_list("blocked_until", flat=True).first() or now
-        raise TooManyFailuresError(
-            "too many failed attempts for this name from this address",
-            headers={"Retry-After": str(max(1, until - now))},
-        )
+        raise _refusal(key, now)
 
 
-def forgive(key: bytes) -> None:
-    """Forgets the failures of a caller who has proved to be who they say."""
-    LogonAttempt.objects.filter(key=key).delete()
+def forgive(key: bytes, *, now: int | None = None) -> None:
+    """Forgets the failures before a right guess. Raises instead while the caller has to wait."""
+    now = int(time.time()) if now is None else now
+    LogonAttempt.objects.filter(key=key, blocked_until__lte=now).delete()
+    refuse_waiting(key, now=now)
+
+
+def _refusal(key: bytes, now: int) -> TooManyFailuresError:
+    until = LogonAttempt.objects.filter(key=key).values_list("blocked_until", flat=True).first() or now
+    headers = {"Retry-After": str(max(1, until - now))}
+    return TooManyFailuresError("too many failed attempts in a row", headers=headers)
 
 
 def prune_attempts(*, before: dt.datetime) -> int:

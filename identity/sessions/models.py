@@ -11,9 +11,10 @@ from identity.members.models import Member
 
 
 class LogonAttempt(models.Model):
-    """Failed log-ons of one name from one address. Of no tenant: the name may be nobody's.
+    """Failures in a row, such as log-ons of one name from one address. Of no tenant: the name may be nobody's.
 
-    `key` is a keyed hash of organization, name and address as they were given. Times are seconds of the epoch.
+    `key` is a keyed hash of what they are counted by, such as organization, name and address as they were given.
+    Times are seconds of the epoch.
     """
 
     key = models.BinaryField(primary_key=True, max_length=32)

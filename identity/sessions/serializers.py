@@ -57,6 +57,16 @@ class ChangePasswordResponseResultSerializer(serializers.Serializer[Any]):
     auth_msg = StringField(required=False, help_text="What there is to know.")
 
 
+class EnrolSecondFactorRequestSerializer(StrictSerializer):
+    """The proof that it is the member who enrols a second factor."""
+
+    secret = SecretField(
+        max_length=LONGEST,
+        required=False,
+        help_text="Password of the member. Not needed in a session by single sign-on.",
+    )
+
+
 class SecondFactorCodeSerializer(StrictSerializer):
     """A code of the authenticator."""
 

@@ -23,10 +23,11 @@ from identity.members.models import Member
 from identity.members.serializers import MemberSerializer
 from identity.members.services import organization_in_scope
 from identity.sessions import factors, services
-from identity.sessions.attempts import TooManyFailuresError, attempt_key, forgive, take_attempt
+from identity.sessions.attempts import TooManyFailuresError, attempt_key
 from identity.sessions.serializers import (
     ChangePasswordRequestSerializer,
     ChangePasswordResponseResultSerializer,
+    EnrolSecondFactorRequestSerializer,
     LogonRequestSerializer,
     LogonResponseResultSerializer,
     RecoveryCodesSerializer,
@@ -68,6 +69,7 @@ class LogonViewSet(OpenViewSet):
             services.SecondFactorRequiredError,
             services.MemberDisabledError,
             services.MemberLockedError,
+            services.PasswordOverdueError,
             OrganizationDisabledError,
             TooManyFailuresError,
         )
@@ -144,6 +146,7 @@ class SessionViewSet(ScopedViewSet):
     }
     requests = {
         "change_password": ChangePasswordRequestSerializer,
+        "enrol_second_factor": EnrolSecondFactorRequestSerializer,
         "confirm_second_factor": SecondFactorCodeSerializer,
         "remove_second_factor": SecondFactorCodeSerializer,
     }
@@ -154,7 +157,11 @@ class SessionViewSet(ScopedViewSet):
     }
     responses = {"change_password": "ChangePasswordResponse", "logoff": None, "remove_second_factor": None}
     optional_bodies = ("logoff", "enrol_second_factor")
-    raises = dict.fromkeys(("change_password", "remove_second_factor"), (TooManyFailuresError,))
+    raises = {
+        "change_password": (TooManyFailuresError, services.PasswordOverdueError),
+        "enrol_second_factor": (TooManyFailuresError,),
+        "remove_second_factor": (TooManyFailuresError,),
+    }
     examples = {"confirm_second_factor": {"code": "492039"}, "remove_second_factor": {"code": "492039"}}
 
     def scope_of(self, principal: Principal) -> Scope | None:
@@ -193,9 +200,21 @@ class SessionViewSet(ScopedViewSet):
 
     @action(detail=False, methods=["post"], url_path="second_factor")
     def enrol_second_factor(self, request: Request) -> HttpResponse:
-        """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed."""
+        """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed.
+
+        It takes the member's password as `secret`, unless the session is one by single sign-on.
+        """
+        body = self.body() if self.has_body() else {}
+        asked = validated(EnrolSecondFactorRequestSerializer(data=body)).validated_data
+        member = self.member
+        services.refuse_enrolling(
+            member=member,
+            token_id=self.principal.token_id,
+            secret=asked.get("secret"),
+            address=client_address(request._request),
+        )
         with transaction.atomic():
-            enrolled = factors.enrol(member=self.member, issuer=organization_in_scope().fullname)
+            enrolled = factors.enrol(member=member, issuer=organization_in_scope().fullname)
             content = {"result": enrolled}
             self.record(object_id=self.principal.member_id, answer=content)
         return self.json(content)
@@ -214,14 +233,11 @@ class SessionViewSet(ScopedViewSet):
     def remove_second_factor(self, request: Request) -> HttpResponse:
         """Takes the second factor away. It needs a code of it, or a recovery code."""
         asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
-        key = attempt_key("second factor", self.principal.member_id, address=client_address(request._request))
-        take_attempt(key)
+        member = self.member
+        if not services.is_code_right(member=member, code=asked["code"]):
+            raise ForbiddenError("the code is not right, or has been used")
         with transaction.atomic():
-            member = self.member
-            if not factors.check_code(member=member, code=asked["code"]):
-                raise ForbiddenError("the code is not right, or has been used")
             factors.remove(member=member)
             self.record(object_id=member.id)
             self.settle(b"", 204)
-        forgive(key)
         return HttpResponse(status=204)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import IntegrityError, transaction
+
 from core.columns import new_id
+from core.errors import DuplicateNameError
 from identity.members.models import Member, MemberType
 from identity.members.services import MemberSpec, create_member
 from identity.sessions.services import refuse_shut_out
@@ -13,7 +16,16 @@ from identity.sso.models import SAML, SsoConfiguration, SsoLink
 
 
 def admit(*, sso: SsoConfiguration, identity: Identity) -> Member:
-    """The member who signs in: by the provider's subject first, else by the verified e-mail address."""
+    """The member who signs in. Of two first sign-ins at once, the later one finds what the other has made."""
+    try:
+        with transaction.atomic():
+            return _admit(sso, identity)
+    except (IntegrityError, DuplicateNameError):
+        return _admit(sso, identity)
+
+
+def _admit(sso: SsoConfiguration, identity: Identity) -> Member:
+    """The member of the provider's subject, else of the verified e-mail address."""
     config = sso.identity_provider
     _refuse_foreign_domain(config, identity)
     known = {"sso": sso, "issuer": identity.issuer, "subject": identity.subject}
@@ -38,10 +50,7 @@ def _find_or_create(config: dict[str, Any], identity: Identity) -> Member:
         return member
     if provisioning != "create":
         raise SignInRefusedError(f"no member of the organization has the e-mail address {email}")
-    member = create_member(spec=MemberSpec(name=email, fullname=identity.fullname), by=None)
-    member.pin_expires = member.expires  # there is no password that could grow old
-    member.save(update_fields=["pin_expires"])
-    return member
+    return create_member(spec=MemberSpec(name=email, fullname=identity.fullname), by=None)
 
 
 def _refuse_foreign_domain(config: dict[str, Any], identity: Identity) -> None:

@@ -161,7 +161,8 @@ def find_code(*, code: str, verifier: str) -> SsoCode:
 
 
 def spend_code(row: SsoCode) -> None:
-    """Ends a code; raises when somebody else has ended it."""
+    """Ends a code; raises when somebody else has ended it, or its configuration, which is kept until the session is."""
+    SsoConfiguration.objects.select_for_update(no_key=True).filter(pk=row.sso_id).first()
     if not SsoCode.objects.filter(code_hash=row.code_hash).delete()[0]:
         raise SignInLostError(_USED)
 

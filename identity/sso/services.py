@@ -7,6 +7,8 @@ from typing import Any
 from core.crypto.sealing import Place, open_sealed, seal
 from core.errors import DuplicateNameError, Parameter
 from identity.sso.models import OIDC, SsoConfiguration
+from identity.tokens.models import Token
+from identity.tokens.services import delete_token
 
 UNSHOWN = ("idp_certificate", "idp_metadata_url")
 SECRET = "client_secret"  # noqa: S105 - a member's name
@@ -44,6 +46,12 @@ def set_config(sso: SsoConfiguration, config: dict[str, Any]) -> None:
     elif SECRET in config:
         sso.version += 1
         sso.sealed = seal(_place(sso), config[SECRET].encode())
+
+
+def end_sessions(*, sso: SsoConfiguration) -> None:
+    """Ends what was opened by a configuration, with all that was derived from it."""
+    for session in Token.objects.unnarrowed().filter(sso_id=sso.id):
+        delete_token(token=session)
 
 
 def open_secret(sso: SsoConfiguration) -> str:

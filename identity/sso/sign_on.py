@@ -26,9 +26,8 @@ from core.errors import (
 )
 from core.fields import StringField
 from core.listing import refuse_unknown
-from core.network import client_address
 from core.open_views import OpenViewSet
-from core.parsing import FormParser, StrictJSONParser
+from core.parsers import FormParser, StrictJSONParser
 from core.serializers import StrictSerializer, validated
 from core.views import ScopedViewSet
 from identity.members.models import SecondFactorRule
@@ -227,11 +226,11 @@ class SignOnViewSet(OpenViewSet):
         member, needed = row.member, row.sso.identity_provider.get("require_second_factor", False)
         refuse_shut_out(member)
         if needed and member.has_second_factor:
-            prove_second_factor(member=member, code=second_factor, address=client_address(request._request))
+            prove_second_factor(member=member, code=second_factor)
         with transaction.atomic():
             spend_code(row)
             rule = SecondFactorRule.NEEDED if needed else SecondFactorRule.ELSEWHERE
-            session = open_session(member=member, rule=rule)
+            session = open_session(member=member, rule=rule, sso_id=row.sso_id)
             activity.record(news_of_logon(request, row.organization_id, member=member))
         return session
 

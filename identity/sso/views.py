@@ -8,12 +8,16 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from core.listing import refuse_unknown
+from core.listing import MOST, refuse_unknown
+from core.models import Resource
 from core.views import ResourceViewSet, ScopedViewSet
+from identity.members.services import refuse_greater
+from identity.permissionsets.sets import Permissions
 from identity.sso import places
 from identity.sso.assertions import NAME_ID_FORMATS
 from identity.sso.models import OIDC, SAML, SsoConfiguration
 from identity.sso.serializers import SsoSerializer, SsoUserConfigurationSerializer
+from identity.sso.services import end_sessions
 
 
 class SsoViewSet(ResourceViewSet):
@@ -34,6 +38,7 @@ class SsoViewSet(ResourceViewSet):
     lookup_url_kwarg = "sso_id"
     orders = {name: name for name in ("name", "created_at", "updated_at", "id")}
     totals = False
+    usual_limit = MOST  # the contract's client cannot ask for the next page
     examples = {
         "create": {
             "fullname": "Acme sign-on",
@@ -45,6 +50,23 @@ class SsoViewSet(ResourceViewSet):
             },
         }
     }
+
+    def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        self.refuse_greater()
+        return super().perform_create(serializer)
+
+    def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
+        self.refuse_greater()
+        return super().perform_update(serializer)
+
+    def perform_destroy(self, instance: SsoConfiguration) -> None:
+        self.refuse_greater()
+        end_sessions(sso=instance)
+        instance.delete()
+
+    def refuse_greater(self) -> None:
+        """Whoever changes a configuration decides who signs in, as any member: who may do everything."""
+        refuse_greater(by=self.principal, permission_set=Permissions.ADMINISTRATOR)
 
 
 class SsoMetadataViewSet(ScopedViewSet):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.errors import ForbiddenError
+from core.listing import MOST
 from core.reading import reader_of
 from core.views import ResourceViewSet
 from identity.members.serializers import MemberSerializer
@@ -44,6 +45,7 @@ class SubOrganizationViewSet(ResourceViewSet):
     }
     requests = {"create": CreateOrganizationRequestSerializer}
     totals = False
+    usual_limit = MOST  # the contract's client cannot ask for the next page
 
     def perform_create(self, serializer: Any) -> tuple[Any, dict[str, Any]]:
         above = organization_in_scope()
@@ -67,4 +69,4 @@ class SubOrganizationViewSet(ResourceViewSet):
         return made, {"result": result}
 
     def perform_destroy(self, instance: SubOrganization) -> None:
-        delete_organization(of=instance)
+        self.note = delete_organization(of=instance)

@@ -12,14 +12,16 @@ from rest_framework.request import Request
 
 from core.columns import IdColumn, InstantColumn, TextColumn, now_text
 from core.crypto.hashing import keyed_hash, same
-from core.errors import OrganizationDisabledError, UnauthenticatedError
+from core.errors import OrganizationDisabledError, ProblemError, UnauthenticatedError
 from core.lookup import Lookup
 from core.network import client_address
 from core.permissions import Grant, Principal
 from core.plan import WireText
 from core.prepared import Slot
 from core.tenancy import Scope, scoped
-from identity.members.models import SHUT_OUT, is_password_over, must_enrol
+from identity.members.models import SHUT_OUT, is_by_sign_on, is_password_over, must_enrol
+from identity.members.terms import Rules, rotation_end
+from identity.tokens.models import Slot as SecretSlot
 from identity.tokens.models import Token, TokenSecret
 from identity.tokens.networks import holds
 from identity.tokens.rights import OWN_SESSION, links_of
@@ -51,21 +53,29 @@ class Secret:
     member_state: str | None
     member_expires: str | None
     pin_expires: str | None
+    password_set_at: str | None
     member_type: str | None
     has_second_factor: bool | None
     options: str | None
 
     def must_change_password(self, now: str) -> bool:
         """Whether the token's member may do nothing else first."""
-        if self.member_expires is None or self.pin_expires is None:
+        if self.member_expires is None or self.pin_expires is None or self.password_set_at is None:
             return False
-        return is_password_over(self.member_state, self.member_expires, self.pin_expires, now)
+        rotated = rotation_end(self.pin_expires, self.password_set_at, self.rules)
+        is_over = is_password_over(state=self.member_state, expires=self.member_expires, rotated=rotated, now=now)
+        return is_over and not is_by_sign_on(self.second_factor)
 
     def must_enrol(self) -> bool:
         """Whether the token's member may do nothing else before it has a second factor."""
-        options = orjson.loads(self.options) if self.options and self.member_type else None
         enrolled = bool(self.has_second_factor)
-        return must_enrol(type_=self.member_type, enrolled=enrolled, rule=self.second_factor, options=options or {})
+        return must_enrol(type_=self.member_type, enrolled=enrolled, rule=self.second_factor, options=self.rules)
+
+    @property
+    def rules(self) -> Rules:
+        """The organization's rules for its members; none for a token of no member."""
+        rules: Rules = orjson.loads(self.options) if self.options and self.member_type else {}
+        return rules
 
 
 def _secret_row() -> QuerySet[Any, Any]:
@@ -89,6 +99,7 @@ def _secret_row() -> QuerySet[Any, Any]:
         "token__member__state",
         WireText("token__member__expires", InstantColumn),
         WireText("token__member__pin_expires", InstantColumn),
+        WireText("token__member__password_set_at", InstantColumn),
         "token__member__type",
         "token__member__has_second_factor",
         "organization__options",
@@ -122,7 +133,11 @@ class TokenAuthentication(BaseAuthentication):
         secret = self.find(public_id, text.strip())
         address = client_address(request._request)
         now = now_text()
-        self.refuse_unusable(secret, address, now)
+        try:
+            self.refuse_unusable(secret, address, now)
+        except ProblemError as refusal:
+            refusal.principal = self.principal(secret, now)  # only for the log: whoever comes here has the secret
+            raise
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
             with scoped(Scope(secret.organization_id)):
                 Token.objects.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
@@ -159,6 +174,13 @@ class RefreshAuthentication(TokenAuthentication):
     kind = "refresh"
     scheme = "RefreshAuth"
     description = "The refresh secret of a token. It opens nothing but the refresh of that token."
+
+    def find(self, public_id: str, text: str) -> Secret:
+        """Whoever has one that was dropped is not asked from where: it is a thief's, or its owner's after a theft."""
+        secret = super().find(public_id, text)
+        with scoped(Scope(secret.organization_id)):
+            is_dropped = TokenSecret.objects.filter(public_id=public_id, slot=SecretSlot.DROPPED).exists()
+        return dataclasses.replace(secret, networks=None) if is_dropped else secret
 
     @staticmethod
     def principal(secret: Secret, now: str) -> Principal:

@@ -59,6 +59,7 @@ class Token(Resource):
     second_factor = TextColumn(
         max_length=16, choices=SecondFactorRule.choices, default=SecondFactorRule.ORGANIZATION
     )  # of the member's session that it is or comes from
+    sso_id = IdColumn(null=True, default=None)  # of the configuration that the session was opened by
     pairs = JsonColumn()
     claims = JsonColumn(default=dict)
     used_at = InstantColumn(null=True, default=None)  # to some minutes
@@ -71,6 +72,7 @@ class Token(Resource):
             models.Index(fields=["owner_id"], name="token_by_owner"),
             models.Index(fields=["parent_id"], name="token_by_parent"),
             models.Index(fields=["member"], name="token_by_member"),
+            models.Index(fields=["sso_id"], name="token_by_sso", condition=models.Q(sso_id__isnull=False)),
         ]
 
 

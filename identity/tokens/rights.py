@@ -13,7 +13,7 @@ from core.permissions import Grant, Link, Principal, lies_within
 from core.tenancy import Narrowing
 from identity.permissionsets.sets import ANY, PERMISSION_SETS
 
-StoredLink = list[dict[str, Any]]  # of `{"permission_set": ..., "resources": ...}`
+StoredLink = list[dict[str, Any]]  # of `{"permission_set": ..., "resources": ...}`, and `"verbs"` if not all of the set
 OWN_SESSION = Grant({"auth": frozenset({"change_password", "logoff"})})  # what every member may do
 
 
@@ -64,6 +64,8 @@ def the_account_of(links: list[StoredLink]) -> str | None:
 
 def _grant(stored: dict[str, Any]) -> Grant:
     verbs = PERMISSION_SETS[stored["permission_set"]] if stored["permission_set"] else {}
+    if "verbs" in stored:
+        verbs = {resource: held & frozenset(stored["verbs"]) for resource, held in verbs.items()}
     return Grant(verbs, narrowing_of(stored["resources"]))
 
 

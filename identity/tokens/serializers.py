@@ -22,7 +22,7 @@ from core.fields import (
 )
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.permissionsets.serializers import AdhocRoleSerializer, ResourcesSerializer
-from identity.permissionsets.sets import MCP_SETS, PROVISIONABLE, Permissions
+from identity.permissionsets.sets import ANY, MCP_SETS, PROVISIONABLE, Permissions
 from identity.tokens.models import Token
 from identity.tokens.networks import NetworksField
 from identity.tokens.secrets import masked
@@ -63,13 +63,16 @@ class TokenPairSerializer(serializers.Serializer[Any]):
     refresh = TokenSerializer(help_text="Sent as the bearer token of the refresh operation only.")
 
 
+_SHOWN = ("resources", "permission_set")  # of a stored grant
+
+
 @extend_schema_field(TokenPairSerializer)
 class PairField(ComputedField):
     """A pair without its secrets."""
 
     columns = (
         "pairs", "grants", "id", "organization_id", "owner_id", "owner_type", "parent_id", "member_id", "claims",
-        "networks", "used_at", "used_from",
+        "networks", "used_at", "used_from", "organization__parent_id",
     )  # fmt: skip
 
     def __init__(self, slot: str, **kwargs: Any) -> None:
@@ -77,18 +80,19 @@ class PairField(ComputedField):
         self.slot = slot
 
     def encode(self, *values: Any) -> Any:
-        pairs, grants, token_id, organization_id, owner_id, owner_type, parent_id, member_id, *more = values
+        pairs, grants, token_id, organization_id, owner_id, owner_type, parent_id, member_id, *more, root_id = values
         pair = orjson.loads(pairs).get(self.slot)
         if pair is None:
             return None
         ((own, *_), *_) = orjson.loads(grants) or [[{"permission_set": None}]]
         permissions = {
-            **({"adhoc_role": own} if own["permission_set"] else {}),
+            **({"adhoc_role": {name: own[name] for name in _SHOWN}} if own["permission_set"] else {}),
             "resource_id": owner_id,
             "resource_type": owner_type,
             "parent_id": parent_id or "",
             "id": token_id,
             "organization_id": organization_id,
+            **({"root_organization_id": root_id} if root_id else {}),
             "member_id": member_id or "",
         }
         shared = {"permissions": permissions, **claims_of(*more)}
@@ -154,8 +158,12 @@ class CreateTokenRequestSerializer(StrictSerializer):
     allowed_networks = NetworksField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Tokens of the MCP surface live as long as those of `POST /v1/tokens/mcp`."""
+        """Tokens of the MCP surface are as those of `POST /v1/tokens/mcp`."""
         ttl = attrs.get("token_ttl") or MCP_TTL
         if attrs["permission_set"] in MCP_SETS and duration_of(ttl) > duration_of(LONGEST_MCP):
             raise ValidationError({"token_ttl": [f"must be at most {LONGEST_MCP} for {attrs['permission_set']!r}"]})
+        ids = attrs["resources"].get("accounts", {}).get("ids", [])
+        if attrs["permission_set"] == Permissions.MCP_INTEGRATIONS_USE_ONLY and (len(ids) != 1 or ANY in ids):
+            wrong = {"ids": [f"must be the id of one account for {attrs['permission_set']!r}"]}
+            raise ValidationError({"resources": {"accounts": wrong}})
         return attrs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -33,6 +34,7 @@ class TokenSpec:
 
     permission_set: str | None  # none on the management API: a token of the connector API
     resources: dict[str, Any] = dataclasses.field(default_factory=dict)
+    verbs: Sequence[str] = ()  # these of the permission set only
     ttl: str = ADHOC_TTL  # of the access secret
     refresh_ttl: str | None = None  # of the refresh secret; the same when not given
     name: str | None = None
@@ -45,6 +47,7 @@ class TokenSpec:
     name_at: str = "/name"  # where in the body the name stands
     member_id: str | None = None
     second_factor: SecondFactorRule = SecondFactorRule.ORGANIZATION  # the parent's, if there is one
+    sso_id: str | None = None  # of the configuration that a session was opened by
     networks: list[str] | None = None  # to ask from, in CIDR notation; any when not given
     claims: dict[str, Any] = dataclasses.field(default_factory=dict)  # shown as they are
 
@@ -64,7 +67,8 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
     """
     own: list[StoredLink] = []
     if spec.token_type != TokenType.LOGON:
-        own = [[{"permission_set": spec.permission_set, "resources": spec.resources}]]
+        only = {"verbs": list(spec.verbs)} if spec.verbs else {}
+        own = [[{"permission_set": spec.permission_set, "resources": spec.resources, **only}]]
     grants = own + [link for link in (parent.grants if parent else []) if link not in own]
     if within is not None:
         grants += bounds_of(within)
@@ -87,6 +91,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         grants=grants,
         networks=_networks_of(spec, parent),
         second_factor=parent.second_factor if parent else spec.second_factor,
+        sso_id=spec.sso_id,
         claims=spec.claims,
     )
     pair, secrets, rows = new_pair(token, access_expires=end_of(now, spec.ttl, parent, member))

@@ -10,6 +10,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
+from core.columns import fold
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
 from core.listing import refuse_unknown
 from core.reading import find, reader_of
@@ -80,6 +81,7 @@ class TokenViewSet(ResourceViewSet):
         }
     }
     totals = False
+    unconditional = ("info",)  # it shows the last use
 
     @action(detail=True, methods=["get"])
     def info(self, request: Request, **kwargs: str) -> HttpResponse:
@@ -167,9 +169,12 @@ class TokenRenewalViewSet(ScopedViewSet):
             self.record(subject=token)
         return self.json({"result": shown_once(issued)})
 
+    def addressed(self) -> Any:
+        return find(Token, self.kwargs["refresh_token_id"])
+
     def owner_id(self) -> str | None:
         """The id of the organization or the integration that the address names."""
-        identifier, organization = self.kwargs["owner_id"].lower(), organization_in_scope()
+        identifier, organization = fold(self.kwargs["owner_id"]), organization_in_scope()
         if identifier in (organization.id, organization.name):
             return organization.id
         owner = find_owner(identifier, ["integration"])
@@ -185,6 +190,9 @@ class TokenRefreshViewSet(ScopedViewSet):
     verbs = {"refresh": "refresh"}
     results = {"refresh": RefreshTokenSerializer}
     raises = {"refresh": (ReplacedSecretError, ReusedSecretError)}
+
+    def addressed(self) -> Any:
+        return find(Token, self.kwargs["refresh_token_id"])
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [RefreshAuthentication()] if self.action == "refresh" else super().get_authenticators()

@@ -8,7 +8,8 @@ from core.errors import MalformedBodyError, ProblemError, ProviderFailedError, P
 from core.late import LateModule
 from core.outbound import OutboundAnswer
 from core.outbound.relay import FAILED, HEAD_BYTES, REFUSED, TIMEOUT, FrameError, unpack
-from core.parsing import StrictJSONParser, read_json
+from core.parsers import StrictJSONParser
+from core.parsing import read_json
 
 if TYPE_CHECKING:
     import httpx2

@@ -17,6 +17,7 @@ from core.columns import is_id
 from core.crypto.hierarchy import NoKeyError, organization_key
 from core.crypto.primitives import KEY_SIZE, derive
 from core.errors import UnauthenticatedError
+from core.tenancy import Scope, scoped
 from integrations.bridges.models import Bridge
 
 ALGORITHM, AUDIENCE = "HS256", "synqmgr-bridge"
@@ -87,7 +88,8 @@ def read_credential(text: str) -> AgentCredential:
 def _find_key(signed: Any) -> OctKey:
     """The key that the header names: what it names is believed once the signature made with it is good."""
     organization_id, generation = _key_name(signed.headers())
-    return _signing_key(organization_key(organization_id=organization_id, generation=generation).secret)
+    with scoped(Scope(organization_id)):
+        return _signing_key(organization_key(organization_id=organization_id, generation=generation).secret)
 
 
 def _key_name(header: Mapping[str, Any]) -> tuple[str, int]:

@@ -22,7 +22,7 @@ from core.errors import (
 from core.limits import take
 from core.limits.requests import address_of
 from core.listing import refuse_unknown
-from core.parsing import StrictJSONParser
+from core.parsers import StrictJSONParser
 from core.serializers import validated
 from core.tenancy import Scope, enter
 from core.views import OpenViewSet

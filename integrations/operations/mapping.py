@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from catalog.adapters.interface import Record
-from catalog.mappings.services import apply_mappings
+from catalog.mappings.services import Chain, find_chain
 from core.columns import format_instant
 from integrations.mappings import RESOURCES
 from integrations.models import Integration
@@ -20,21 +20,41 @@ CUSTOM_FIELDS = "custom_fields"  # the member of a record that additional mappin
 _NONE: Any = object()
 
 
-def transform(*, records: Sequence[Record], integration: Integration, operation: str) -> Sequence[Record]:
-    """The records as the integration's mapping chains and additional mappings make them.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Transformation:
+    """What becomes of each record: the chains of an integration one after the other, then its additional mappings.
 
     Additional mappings read what the provider sent, before any chain; what they find is added to what the chains give.
     """
+
+    chain: Chain | None
+    additional: Sequence[dict[str, Any]]
+
+    def apply(self, record: Record) -> Record:
+        if self.chain is None and not self.additional:
+            return record
+        data: dict[str, Any] = dict(record.data)
+        if self.chain is not None:
+            data = self.chain.apply(data)
+        if self.additional:
+            data = copy.deepcopy(data)
+        for each in self.additional:
+            if (value := _value(each, record.data)) is not _NONE:
+                _put(data, [CUSTOM_FIELDS, *each["destination"].split(".")], value)
+        return dataclasses.replace(record, data=data)
+
+
+def find_transformation(*, integration: Integration, operation: str) -> Transformation:
+    """What an integration makes of the records of an operation, by the versions of its mappings of now."""
     chains = [chain["mappings"] for chain in integration.mappings or [] if operation in chain["operation_ids"]]
+    references = [reference for chain in chains for reference in chain]
     resource, action = resource_and_action(operation)
     additional = [
         each
         for each in integration.additional_mappings or []
         if each["resource"] == resource and action in each["actions"]
     ]
-    if not chains and not additional:
-        return records
-    return [_mapped(record, chains, additional) for record in records]
+    return Transformation(find_chain(references=references) if references else None, additional)
 
 
 @functools.cache
@@ -45,18 +65,6 @@ def resource_and_action(operation: str) -> tuple[str, str]:
     known = (name for name in names if name in RESOURCES)
     ends = (resource for resource in RESOURCES if rest.endswith(resource))
     return next(known, next(ends, "")), action
-
-
-def _mapped(record: Record, chains: list[list[str]], additional: list[dict[str, Any]]) -> Record:
-    data: dict[str, Any] = dict(record.data)
-    for references in chains:
-        data = apply_mappings(references=references, data=data)
-    if additional:
-        data = copy.deepcopy(data)
-        for each in additional:
-            if (value := _value(each, record.data)) is not _NONE:
-                _put(data, [CUSTOM_FIELDS, *each["destination"].split(".")], value)
-    return dataclasses.replace(record, data=data)
 
 
 def _value(mapping: dict[str, Any], data: Any) -> Any:

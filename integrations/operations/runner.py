@@ -15,24 +15,26 @@ import orjson
 from django.db import transaction
 
 from catalog.adapters.interface import PASSING, Delivery, Page, ProviderThrottledError, Query, Record, Source
-from catalog.adapters.registry import source_of
+from catalog.adapters.registry import find_source
 from catalog.errors import UnexpectedAnswerError
-from core.columns import format_instant
+from catalog.mappings.evaluation import MappingFailedError
 from core.errors import ConflictError, InternalError, OrganizationDisabledError, ProblemError
 from core.ledger.services import Claim, Outcome
 from integrations.configs import unmask_config
 from integrations.drafts import draft_integration
 from integrations.models import Integration
 from integrations.operations.conclusion import Begun, conclude_execution, go_on, keep_progress
-from integrations.operations.mapping import transform
+from integrations.operations.history import Progress
+from integrations.operations.mapping import Transformation, find_transformation
 from integrations.operations.models import Operation, OperationStatus
-from integrations.operations.services import is_full, objection_to
+from integrations.operations.services import execution_of, objection_to
 from integrations.operations.sinks import SINKS, find_sink
+from integrations.schedules import is_full
 from integrations.services import open_values
 from integrations.status.services import Kind, counted_call
 from organizations.models import Organization, is_blocked_now
 
-MOST_RECORDS = 10_000  # that one attempt reads
+MOST_RECORDS = 10_000  # that one attempt reads and maps
 MOST_BYTES = 32 * 1024 * 1024
 MOST_SECONDS = 300.0
 MOST_ATTEMPTS = 6  # of one execution, while the provider is too busy or too slow
@@ -65,36 +67,45 @@ def begin(claimed: Claim) -> Begun | None:
     with transaction.atomic():
         found = Operation.objects.select_for_update(of=("self",)).select_related("integration")
         operation: Operation | None = found.filter(id=claimed.subject_id).first()
-        if operation is None or operation.status == OperationStatus.DISABLED:
+        if operation is None:
             return None
-        progress = operation.progress or {}
-        if progress.get("run_id") != claimed.run_id:
-            page = progress.get("page", "")  # of a window that an execution before left open
-            until = progress["until"] if page else format_instant(claimed.at)
-            started_at = format_instant(claimed.at)
-            progress = {"run_id": claimed.run_id, "started_at": started_at, "until": until, "first": page, "page": page}
-        operation.progress, operation.status = progress, OperationStatus.PROCESSING
+        is_disabled = operation.status == OperationStatus.DISABLED
+        if is_disabled and execution_of(operation) != claimed.run_id:
+            return None
+        progress = Progress.of(operation, run_id=claimed.run_id, at=claimed.at)
+        operation.progress = progress.kept
+        operation.status = operation.status if is_disabled else OperationStatus.PROCESSING
         operation.save(update_fields=["progress", "status"])
     return Begun(claimed, operation, progress)
 
 
 @dataclasses.dataclass(slots=True)
 class Harvest:
-    """What one attempt has read, and after which page the next goes on; after none if that was all."""
+    """What one attempt has come to, and after which page the next goes on; after none if that was all."""
 
+    began: float
+    page: str
     records: list[Record] = dataclasses.field(default_factory=list)
     size: int = 0
-    page: str = ""
     interruption: ProblemError | None = None
 
-    def take(self, page: Page) -> None:
-        self.records += page.records
-        self.size += sum(len(orjson.dumps(record.data)) for record in page.records)
-        self.page = page.following
+    def take(self, page: Page, transformation: Transformation) -> bool:
+        """Adds a page, its records transformed: all of them, or none if they are more than is left of the attempt."""
+        taken, size = [], self.size
+        for record in page.records:
+            if self.is_used_up(size):
+                return False
+            taken.append(transformation.apply(record))
+            size += len(orjson.dumps(taken[-1].data))
+        self.records += taken
+        self.size, self.page = size, page.following
+        return True
 
-    def is_full(self, since: float) -> bool:
-        too_long = time.monotonic() - since > MOST_SECONDS
-        return len(self.records) >= MOST_RECORDS or self.size >= MOST_BYTES or too_long
+    def is_used_up(self, size: int) -> bool:
+        return size >= MOST_BYTES or time.monotonic() - self.began > MOST_SECONDS
+
+    def is_full(self) -> bool:
+        return len(self.records) >= MOST_RECORDS or self.is_used_up(self.size)
 
 
 def carry_out(begun: Begun) -> Outcome:
@@ -102,67 +113,75 @@ def carry_out(begun: Begun) -> Outcome:
     operation = begun.operation
     try:
         source, query, sink = prepare(begun)
-        harvest = read(source, query, begun.page)
-        records = transform(records=harvest.records, integration=operation.integration, operation=operation.operation)
-        if records:
-            SINKS[sink.provider_type].write(Delivery(sink.id, begun.claimed.run_id, operation.operation, records))
+        transformation = find_transformation(integration=operation.integration, operation=operation.operation)
+        harvest = read(source, query, begun.progress.page, transformation)
+        if harvest.records:
+            delivery = Delivery(sink.id, begun.claimed.run_id, operation.operation, harvest.records)
+            SINKS[sink.provider_type].write(delivery)
     except ProblemError as problem:
         return again(begun, problem) or failed(begun, problem)
-    begun.count(records)
-    begun.page = harvest.page
-    if harvest.interruption is not None:
-        return again(begun, harvest.interruption) or failed(begun, harvest.interruption)
-    return Outcome("done", record=lambda: conclude_execution(begun))
+    begun.progress.count(harvest.records)
+    begun.progress.page = harvest.page
+    paused = again(begun, harvest.interruption) if harvest.interruption is not None else None
+    return paused or Outcome("done", record=lambda: conclude_execution(begun))
 
 
 def prepare(begun: Begun) -> tuple[Source, Query, Integration]:
     """What is asked of whom, and for whom; or the problem with it."""
-    operation, integration = begun.operation, begun.operation.integration
+    operation, schedule, integration = begun.operation, begun.progress.schedule, begun.operation.integration
     if is_blocked_now(Organization.objects.unnarrowed().get()):
         raise OrganizationDisabledError("the organization is disabled")
+    if operation.status == OperationStatus.DISABLED:
+        raise ConflictError(f"the operation was disabled meanwhile: {(operation.errors or [{}])[0].get('message')}")
     sink = find_sink(account_id=operation.account_id)
-    if objection := objection_to(operation.schedule, integration, sink):
+    if objection := objection_to(schedule, integration, sink):
         raise ConflictError(objection)
     draft = draft_integration(
         account=integration.account,
         config=integration.provider_config,
         point=integration.integration_point,
         integration=integration,
-    )
-    source = source_of(draft.provider)
+    ).through(integration.bridge_selector)
+    source = find_source(draft.provider, draft.custom)
     assert source is not None and sink[0] is not None  # noqa: PT018 - there was no objection
-    incremental = operation.schedule.get("incremental_config") or {}
     query = Query(
         operation=operation.operation,
         seed=integration.id,
-        since=None if is_full(operation.schedule) else operation.since,
-        until=begun.until,
+        since=None if is_full(schedule) else begun.progress.since,
+        until=begun.progress.until,
         now=begun.claimed.at,
-        filters=tuple(operation.schedule.get("filters") or ()),
-        time_field=incremental.get("time_filter_field") or "",
+        filters=tuple(schedule.get("filters") or ()),
+        time_field=(schedule.get("incremental_config") or {}).get("time_filter_field") or "",
         patience=PATIENCE,
         config=unmask_config(draft.provider, draft.config, open_values(integration=integration)),
         secrets=draft.opened(),
+        send=draft.sender(),
     )
     return source, query, sink[0]
 
 
-def read(source: Source, query: Query, page: str) -> Harvest:
-    """As many pages as an attempt may take. A provider that wants a pause after some of them ends it there."""
-    harvest, began = Harvest(page=page), time.monotonic()
-    while True:
+def read(source: Source, query: Query, page: str, transformation: Transformation) -> Harvest:
+    """As many pages as an attempt may take. What passes by itself ends it after those before, if there are any."""
+    harvest = Harvest(time.monotonic(), page)
+    while not harvest.is_full():
         try:
             answer = call(source, query, harvest.page)
+            if answer.following and answer.following == harvest.page:
+                raise UnexpectedAnswerError("the provider's next page is the one before: it would never end")
+            is_taken = harvest.take(answer, transformation)
         except PASSING as problem:
-            if not harvest.records:
+            if harvest.page == page:
                 raise
             harvest.interruption = problem
             return harvest
-        if answer.following and answer.following == harvest.page:
-            raise UnexpectedAnswerError("the provider's next page is the one before: it would never end")
-        harvest.take(answer)
-        if not harvest.page or harvest.is_full(began):
+        if not is_taken and harvest.page == page:
+            raise MappingFailedError(
+                f"the mappings of the {len(answer.records):,} records of one page take more than {MOST_SECONDS:g} "
+                f"seconds, or give more than {MOST_BYTES // 2**20} MiB, which is the most for one attempt"
+            )
+        if not is_taken or not harvest.page:
             return harvest
+    return harvest
 
 
 def call(source: Source, query: Query, page: str) -> Page:

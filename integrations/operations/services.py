@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
 
-from catalog.adapters.registry import source_of
+from catalog.adapters.registry import find_source
 from catalog.registry import get_provider
 from core.columns import new_id, read_instant
-from core.durations import parse_duration
+from core.errors import ConflictError
 from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue
 from core.pruning import delete_old
 from integrations.models import Integration
+from integrations.operations.history import Progress, write_execution
 from integrations.operations.models import Execution, Operation, OperationStatus
 from integrations.operations.sinks import SINK, find_sink
-from integrations.schedules import FULL_SNAPSHOT, time_ago
+from integrations.schedules import next_start, time_ago
 
 KIND = "operation"  # of its runs in the ledger
 LONGEST_BACKFILL = dt.timedelta(days=365)
+DELETED = "the integration or its schedule was deleted meanwhile"
 READING = ("filters", "backfill_from_time", "incremental_config")  # members of a schedule that say what is read
 
 
@@ -37,9 +40,8 @@ def follow_schedules(*, integration: Integration) -> None:
         operation = kept.pop(key, None) or _new(integration, schedule, ordinal=key[1])
         _follow(operation, schedule, integration, sink)
     if kept:
-        gone = [each.id for each in kept.values()]
-        cancel(kind=KIND, subject_ids=gone)
-        Operation.objects.unnarrowed().filter(id__in=gone).delete()
+        _end(kept.values())
+        Operation.objects.unnarrowed().filter(id__in=[each.id for each in kept.values()]).delete()
 
 
 def follow_sinks(*, integration: Integration) -> None:
@@ -55,9 +57,23 @@ def follow_sinks(*, integration: Integration) -> None:
 
 def forget_operations(*, integration: Integration) -> None:
     """Ends what waits for an integration that is about to be deleted; its operations go with it."""
-    ids = list(_locked(integration_id=integration.id).values_list("id", flat=True))
-    if ids:
-        cancel(kind=KIND, subject_ids=ids)
+    _end(_locked(integration_id=integration.id))
+
+
+def end_account(account_id: str) -> None:
+    """Ends what waits for integrations of an account that is about to be deleted; they go with it."""
+    _end(_locked(account_id=account_id))
+
+
+def _end(operations: Iterable[Operation]) -> None:
+    """Ends what waits for operations that are about to be deleted; an execution in the middle becomes history."""
+    for each in operations:
+        run_id = execution_of(each)
+        if run_id and not is_running(each.id):  # else its worker writes the history
+            now = timezone.now()
+            progress = Progress.of(each, run_id=run_id, at=now)
+            write_execution(each, progress, ended=now, problem=ConflictError(DELETED))
+        cancel(kind=KIND, subject_ids=[each.id])
 
 
 def prune_executions(*, before: dt.datetime) -> int:
@@ -65,28 +81,17 @@ def prune_executions(*, before: dt.datetime) -> int:
     return delete_old(Execution, completed_at__lt=before)
 
 
-def is_full(schedule: dict[str, Any]) -> bool:
-    """Whether each execution reads everything."""
-    return bool((schedule.get("incremental_config") or {}).get("mode") == FULL_SNAPSHOT)
-
-
-def next_start(schedule: dict[str, Any], started_at: dt.datetime) -> dt.datetime:
-    """When the execution after one is due."""
-    frequency = parse_duration(schedule["frequency"]["value"])
-    return started_at + (frequency or dt.timedelta(hours=12))
-
-
 def objection_to(schedule: dict[str, Any], integration: Integration, sink: tuple[Integration | None, str]) -> str:
     """Why an operation cannot run; empty if it can."""
     provider, operation = get_provider(integration.provider_type), schedule["operation"]
-    source = source_of(provider) if provider else None
+    source = find_source(provider, integration.custom) if provider else None
     if not schedule["enabled"]:
         return "the schedule is not enabled"
     if provider is None or source is None:
         fullname = provider.fullname if provider else integration.provider_type
         return f"this service does not read from {fullname} by itself yet"
     if operation not in source.operations:
-        return f"{operation} is not what {provider.fullname} is read by here"
+        return f"{operation} is not what {source.fullname} is read by here"
     field = (schedule.get("incremental_config") or {}).get("time_filter_field") or ""
     filters = schedule.get("filters") or []
     return source.objection(operation=operation, filters=filters, time_field=field) or sink[1]
@@ -132,7 +137,8 @@ def _follow(
     changed = is_new or before != schedule
     if not is_new and any(before.get(member) != schedule.get(member) for member in READING):
         operation.revision += 1
-        operation.progress = None
+        if not execution_of(operation):  # which ends as it began
+            operation.progress = None
         if before.get("backfill_from_time") != schedule.get("backfill_from_time"):
             operation.since = _beginning(schedule, timezone.now())
     operation.schedule = schedule
@@ -147,21 +153,27 @@ def _follow(
 
 
 def _settle(operation: Operation, objection: str, *, is_anew: bool) -> None:
-    """The state that follows from whether it can run, with the run that belongs to it."""
+    """The state that follows from whether it can run, with the run that belongs to it.
+
+    The run of an execution in the middle stays: it ends what has begun, also where nothing is to follow.
+    """
     was_disabled = operation.status == OperationStatus.DISABLED
+    has_begun = bool(execution_of(operation))
+    if (objection or is_anew or was_disabled) and not has_begun:
+        cancel(kind=KIND, subject_ids=[operation.id])  # first: it waits for a worker that is just claiming
     if objection:
-        cancel(kind=KIND, subject_ids=[operation.id])
         operation.status, operation.errors = OperationStatus.DISABLED, [{"message": objection}]
         return
     if not (is_anew or was_disabled):
         return
     if was_disabled:
         operation.errors = None
-    cancel(kind=KIND, subject_ids=[operation.id])  # first: it waits for a worker that is just claiming
     if is_running(operation.id):  # its conclusion writes the next run
         operation.status = OperationStatus.PROCESSING
         return
     operation.status = OperationStatus.SCHEDULED
+    if has_begun:
+        return
     last = Execution.objects.unnarrowed().filter(operation_id=operation.id).order_by("-started_at").first()
     at = next_start(operation.schedule, last.started_at) if last is not None else None
     enqueue(kind=KIND, subject_id=operation.id, at=at if at and at > timezone.now() else None)
@@ -170,3 +182,11 @@ def _settle(operation: Operation, objection: str, *, is_anew: bool) -> None:
 def is_running(operation_id: str) -> bool:
     """Whether a worker has a run of the operation in hand."""
     return Run.objects.filter(kind=KIND, subject_id=operation_id, state=RunState.RUNNING).exists()
+
+
+def execution_of(operation: Operation) -> str:
+    """The run of the execution that a locked operation is in the middle of; empty if there is none."""
+    run_id = str((operation.progress or {}).get("run_id", ""))
+    if run_id and Run.objects.filter(pk=run_id, state__in=(RunState.WAITING, RunState.RUNNING)).exists():
+        return run_id
+    return ""

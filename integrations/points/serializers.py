@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from core.fields import ListField, StringField
+from core.references import refuse_while_used
 from core.serializers import ResourceSerializer, StrictSerializer
 from integrations.mappings import (
     AdditionalMappingTemplateSerializer,
@@ -17,7 +18,12 @@ from integrations.mappings import (
     refuse_unknown_providers,
 )
 from integrations.points.models import IntegrationPoint
-from integrations.schedules import OperationScheduleSerializer, raise_frequencies, refuse_foreign_operations
+from integrations.schedules import (
+    OperationScheduleSerializer,
+    operations_of,
+    raise_frequencies,
+    refuse_foreign_operations,
+)
 
 
 class IntegrationEnvironmentsSerializer(StrictSerializer):
@@ -33,7 +39,9 @@ class IntegrationPointSerializer(ResourceSerializer):
     description = StringField(
         max_length=2048, required=False, allow_blank=True, help_text="For you; not shown to end users."
     )
-    connector = StringField(max_length=64, help_text="The category of what is connected here.")
+    connector = StringField(
+        max_length=64, help_text="The category of what is connected here; fixed while integrations belong to it."
+    )
     environments = IntegrationEnvironmentsSerializer(help_text="Which providers are allowed where.")
     mappings = ListField(
         child=MappingChainTemplateSerializer(), required=False, help_text="Mapping chains given to new integrations."
@@ -62,12 +70,14 @@ class IntegrationPointSerializer(ResourceSerializer):
         attrs = super().validate(attrs)
         self.refuse_foreign_providers(attrs)
         schedules = attrs.get("scheduled_operations") or []
-        refuse_foreign_operations(schedules, attrs["connector"])
+        refuse_foreign_operations(schedules, operations_of(attrs["connector"]))
         raise_frequencies(schedules)
         return attrs
 
     def update(self, instance: IntegrationPoint, validated_data: dict[str, Any]) -> IntegrationPoint:
         validated_data.setdefault("fullname", validated_data["name"])
+        if validated_data["connector"] != instance.connector:
+            refuse_while_used(instance)  # its integrations are of the connector that it had
         point: IntegrationPoint = super().update(instance, validated_data)
         note_mappings(chains=point.mappings, point=point)
         return point

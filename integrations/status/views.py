@@ -14,7 +14,7 @@ from accounts.models import Account, Environment
 from accounts.serializers import AccountSerializer
 from catalog.registry import list_connectors
 from core.errors import ForbiddenError
-from core.filters import EnumFilter, IdFilter, InstantFilter, IntegerFilter, TextFilter
+from core.filters import EnumFilter, IdFilter, InstantFilter, IntegerFilter, NameFilter, TextFilter
 from core.listing import Cursor, ListRequest, read_choice, refuse_unknown
 from core.reading import Page, find
 from core.tenancy import current_scope, scoped
@@ -34,11 +34,11 @@ INTERVALS = ("hour",)
 
 class StatusFilterSet(django_filters.FilterSet):
     account_id = IdFilter()
-    account__name = TextFilter(field_name="account__name")
+    account__name = NameFilter(field_name="account__name")
     account__fullname = TextFilter(field_name="account__fullname")
     account__environment = EnumFilter(Environment, field_name="account__environment")
     integration_id = IdFilter()
-    integration__name = TextFilter(field_name="integration__name")
+    integration__name = NameFilter(field_name="integration__name")
     integration__fullname = TextFilter(field_name="integration__fullname")
     integration__category = EnumFilter([c.id for c in list_connectors()], field_name="integration__category")
     integration__provider_type = TextFilter(field_name="integration__provider_type")

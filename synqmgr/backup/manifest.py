@@ -45,7 +45,7 @@ class Manifest:
 
 def describe() -> Manifest:
     """The manifest of the database as it is in the transaction that is open."""
-    rows = list(rows_by_version())
+    rows = rows_by_version()
     return Manifest(
         format=FORMAT,
         version=str(settings.SPECTACULAR_SETTINGS["VERSION"]),

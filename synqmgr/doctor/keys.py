@@ -12,6 +12,7 @@ from django.db import connection
 from core.crypto.hierarchy import TABLES, open_row
 from core.crypto.keyring import KeyringError, get_keyring
 from core.crypto.startup import rows_by_version
+from core.tenancy import unscoped
 from synqmgr.doctor.findings import Finding, failed, ok, warning
 
 SAMPLE = 200  # keys of organizations opened, the newest first
@@ -21,10 +22,11 @@ def check_keys(options: Any) -> Iterator[Finding]:
     try:
         keyring = get_keyring()
         keyring.health()
-        rows = list(rows_by_version())  # none where there are no tables yet
+        rows = rows_by_version()  # none where there are no tables yet
         opened = sum(1 for row in rows if open_row(row))
         if rows:
-            opened = sum(_open(model, None if options.full else SAMPLE) for model in TABLES)
+            with unscoped("the operator proves every organization's keys"):
+                opened = sum(_open(model, None if options.full else SAMPLE) for model in TABLES)
     except KeyringError as error:
         yield failed("keys", str(error), "Without this key nothing sealed can be opened: see docs/sealing.md.")
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.ledger.backlog import read_backlog
 from core.ledger.services import database_now
-from events.audit.chains import every_organization, find_breaks, is_short
+from events.audit.chains import every_organization, is_short, prove_all
 from synqmgr.doctor.findings import Finding, failed, ok, warning
 
 LATE = dt.timedelta(seconds=90)  # in which a run of a dead worker is another's
@@ -35,7 +35,7 @@ def check_audit(options: Any) -> Iterator[Finding]:
     """The chains of all organizations, else of a few that are soon read."""
     known = every_organization()
     looked_at = known if options.full else [each for each in known[-SAMPLE:] if is_short(each)]
-    breaks = {organization: place for organization, place in find_breaks(looked_at) if place}
+    breaks = {organization: proof.broken for organization, proof in prove_all(looked_at) if proof.broken}
     found = f"{len(looked_at)} of {len(known)} logs looked at" + ("" if options.full else " (--full for all)")
     if breaks:
         places = "; ".join(f"{organization}: {place}" for organization, place in breaks.items())

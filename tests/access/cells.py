@@ -17,6 +17,7 @@ from tests.api import JSON, JSON_PATCH, Api
 from tests.contract.examples import ELSEWHERE, HERE, Example, Place, parent_account
 from tests.contract.faces import Face, Operation, faces, operations
 from tests.contract.made import Made, absent_id, make
+from tests.objects import make_token
 
 OUTCOMES = {
     400: policy.INVALID,
@@ -42,6 +43,7 @@ SHARED_BY_ALL = {"provider_id": "notifications_slack", "permissionset_id": "view
 SECRET = "seven horses eat paper"
 BODIES = {
     "change_password": {"old_secret": SECRET, "new_secret": "eight mules drink ink"},
+    "enrol_second_factor": {"secret": SECRET},
     "confirm_second_factor": {"code": "000000"},
     "remove_second_factor": {"code": "000000"},
 }
@@ -66,6 +68,7 @@ def principals(acme: Api, globex: Api) -> dict[str, Api]:
         "session of a member": member_of(acme),
         "sub-organization": below(acme),
         "neighbour": globex.issue(),
+        policy.REFRESH_SECRET: Api(acme.id, refresh_secret_of(make_token(acme)[0])),
         "expired": expired(acme),
         "nobody": Api(""),
     }
@@ -104,6 +107,17 @@ class Subject:
     values: dict[str, str]
     body: Any
     id: str
+    refresh_secret: str = ""  # of a token
+
+
+def refresh_secret_of(shown: dict[str, Any]) -> str:
+    """The refresh secret of a token that was just made."""
+    return str(shown["primary"]["refresh"]["secret"])
+
+
+def as_holder(principal: Api, subject: Subject) -> Api:
+    """The principal with the refresh secret of a token, if it is one that is acted on."""
+    return dataclasses.replace(principal, token=subject.refresh_secret) if subject.refresh_secret else principal
 
 
 def undone(request: Callable[[], Any]) -> Any:
@@ -154,7 +168,8 @@ def subjects(operation: Operation, acme: Api, globex: Api) -> dict[str, Subject]
         body = body_of(operation, made, api)
         if kind == policy.MISSING:
             values = {name: absent_id() for name in values}
-        result[kind] = Subject(values, body, below.get("delivery_id", made.id))
+        secret = refresh_secret_of(made.shown) if face.name == "TokenViewSet" else ""
+        result[kind] = Subject(values, body, below.get("delivery_id", made.id), secret)
     return result
 
 

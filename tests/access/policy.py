@@ -60,10 +60,12 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     "session of a member": CATALOG | {"auth": {"change_password", "logoff"}, "status": {"list", "get"}},
     "sub-organization": {"*": EVERY},
     "neighbour": {"*": EVERY},
+    "refresh secret of a token": {"tokens": {"refresh"}},
     "expired": {},
     "nobody": {},
 }
 PRINCIPALS = tuple(GRANTS)
+REFRESH_SECRET = "refresh secret of a token"  # of the one inside, where tokens are acted on
 NARROWED = {
     "narrowed to an account": "account",
     "narrowed to a label": "label",
@@ -124,8 +126,8 @@ class Rule:
     resource: str
     verb: str
     # list, object, create (makes one at an address of no owner), below (makes one for an owner), whole,
-    # session (what only members do, of themselves),,
-    # refresh (takes a refresh secret as the bearer, and nobody here has one)
+    # session (what only members do, of themselves),
+    # refresh (takes the refresh secret of the object as the bearer)
     kind: str
     reached_as: str = ""  # the resource whose narrowing counts, when it is another
 
@@ -327,7 +329,7 @@ def expected(principal: str, operation: str, subject: str) -> str:
     rule = RULES[operation]
     if not matters(rule, operation, subject):
         return NOTHING
-    if principal in ("nobody", "expired") or rule.kind == "refresh":
+    if principal in ("nobody", "expired") or (principal == REFRESH_SECRET) != (rule.kind == "refresh"):
         return UNAUTHENTICATED
     if not is_granted(principal, rule):
         return FORBIDDEN
@@ -361,6 +363,8 @@ def is_granted(principal: str, rule: Rule) -> bool:
 
 def is_in_reach(principal: str, rule: Rule, subject: str) -> bool:
     """Whether the object is there for the principal."""
+    if rule.kind == "refresh":
+        return subject == INSIDE
     if rule.kind in ("whole", "session"):
         return True
     if principal == "sub-organization":

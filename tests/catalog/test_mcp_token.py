@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import orjson
 import pytest
 
 from core.columns import new_id
+from core.permissions import Principal
 from core.tenancy import scoped
 from identity.tokens.models import Surface, Token
+from identity.tokens.rights import links_of
 from tests.api import Api
 from tests.contract.problems import assert_problem
 from tests.objects import make_account, ok
 
+SCOPES = ["integration-usage", "developer", "management"]  # each with those before it
 OPERATIONS = ["ticketing_query_tickets", "siem_query_events"]
 
 
@@ -41,7 +45,11 @@ def test_mcp_token__each_scope__grants_its_part(acme: Api) -> None:
         assert grant_of(made) == (permission_set, resources)
         assert made["claims"] == {"scope": scope["type"]}
         with scoped(acme.scope):
-            assert Token.objects.get(id=made["permissions"]["id"]).surface == Surface.MCP
+            token = Token.objects.get(id=made["permissions"]["id"])
+        assert token.surface == Surface.MCP
+        links = links_of(orjson.dumps(token.grants).decode(), None)
+        principal = Principal(token.id, acme.id, links)
+        assert [verb for verb in SCOPES if principal.allows("mcp", verb)] == SCOPES[: SCOPES.index(scope["type"]) + 1]
         caller = Api(acme.id, made["secret"])
         for path in ("/v1/accounts", "/v1/tokens", "/v1/capabilities/connectors"):
             assert_problem(caller.get(path), 403, "forbidden")

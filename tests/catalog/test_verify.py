@@ -115,6 +115,9 @@ def test_verify__own_header__is_accepted_and_sent_in_it() -> None:
         (200, {"other": 1}, ["provider-unexpected-answer"]),
         (200, "text", ["provider-unexpected-answer"]),
         (200, b"\xff", ["provider-unexpected-answer"]),
+        (200, b'{"self": "me", "self": "you"}', ["provider-unexpected-answer"]),
+        (200, b'{"self": "me", "more": ' + b"[" * 40 + b"]" * 40 + b"}", ["provider-unexpected-answer"]),
+        (200, b'{"self": "me", "more": "' + b"x" * 60_000 + b'"}', []),
         (204, b"", ["provider-unexpected-answer"]),
         (302, b"", ["provider-unexpected-answer"]),
         (404, {}, ["provider-unexpected-answer"]),
@@ -244,7 +247,16 @@ def test_verify__oauth_client_refused__is_a_rejection() -> None:
         assert check("assets_crowdstrike", wrong, url=server.url) == ["credential-rejected"]
 
 
-@pytest.mark.parametrize(("status", "content"), [(200, b"<html>"), (200, {}), (500, {}), (200, {"access_token": 1})])
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, b"<html>"),
+        (200, {}),
+        (500, {}),
+        (200, {"access_token": 1}),
+        (200, b'{"access_token": "a", "access_token": "b"}'),
+    ],
+)
 def test_verify__oauth_without_a_token__is_unexpected(status: int, content: object) -> None:
     with serve(answer_with(status, content)) as server:
         assert check("assets_crowdstrike", CLIENT, url=server.url) == ["provider-unexpected-answer"]

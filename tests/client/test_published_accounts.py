@@ -95,7 +95,9 @@ def test_token__from_create_to_delete__is_the_clients_model(published: Published
                                             "account-provisioner"])  # fmt: skip
 def test_token__every_permission_set__is_the_clients_model(published: Published, permission_set: str) -> None:
     assert permission_set in [word.value for word in Permissions]
-    made = published.tokens.create_token(resources=Resources(), permission_set=permission_set).result
+    account = published.accounts.create(name=new_name("set")).result.account
+    resources = Resources(accounts=RoleAccounts(ids=[account.id]))
+    made = published.tokens.create_token(resources=resources, permission_set=permission_set).result
     assert (made.token_ttl, made.owner_type, made.token_type) == (
         "1h" if permission_set.startswith("mcp") else "24h",
         "organization",

@@ -146,7 +146,7 @@ def test_list__start_after_something_gone__says_so_or_seeks(face: Face, acme: Ap
     assert_problem(acme.get(url, query={"start_after": "x" * 300}), 400, at="start_after")
     assert_problem(acme.get(url + "?start_after=%00"), 400, at="start_after")
     if face.viewset.unique_names:
-        assert listed(acme, url, start_after="zzzz") == []
+        assert listed(acme, url, start_after="ZZZZ") == listed(acme, url, start_after="zzzz") == []
         assert listed(acme, url, start_after="-") == listed(acme, url)
 
 
@@ -172,6 +172,28 @@ def test_list__declared_filter__keeps_what_it_says(face: Face, field: str, acme:
         kept = made.id in ids(listed(acme, made.url("list"), filter=f"{field}[{op}]{value}"))
         expected = op in ("eq", "gte", "lte", "in", "like")
         assert kept == (expected if own is not None else not expected and op not in ("gt", "lt")), op
+
+
+@pytest.mark.parametrize("face", having("list"), ids=str)
+def test_list__name_in_other_case__is_the_same_name(face: Face, acme: Api) -> None:
+    if not face.viewset.unique_names:
+        pytest.skip("its objects have no names of their own")
+    url = crowd(face, acme)
+    everything = listed(acme, url)
+    names = [each["name"] for each in everything]
+    shouted = names[1].upper()
+    assert shouted != names[1]
+    for filter_, kept in (
+        (f"name[eq]{shouted}", names[1:2]),
+        (f"name[ne]{shouted}", names[:1] + names[2:]),
+        (f"name[in]{shouted},{names[0]}", names[:2]),
+        (f"name[like]{shouted}", names[1:2]),
+        (f"name[gt]{shouted}", names[2:]),
+    ):
+        assert [each["name"] for each in listed(acme, url, filter=filter_)] == kept, filter_
+    for order in ("name", "id", "id[desc]"):
+        query = {"order": order} if order.partition("[")[0] in face.viewset.orders else {}
+        assert listed(acme, url, start_after=shouted, **query) == listed(acme, url, start_after=names[1], **query)
 
 
 def is_valid(declared: WireFilter, value: str) -> bool:

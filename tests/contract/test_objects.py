@@ -107,6 +107,9 @@ def test_get__by_name__is_the_same_as_by_id(face: Face, acme: Api) -> None:
 def test_get__unchanged_since__is_304(face: Face, acme: Api) -> None:
     made = make(face, acme)
     tag = acme.get(made.reading_url).headers["ETag"]
+    if face.operation("get").action in face.viewset.unconditional:  # it shows what changes while the object does not
+        assert acme.get(made.reading_url, headers={"If-None-Match": tag}).status_code == 200
+        return
     for header in (tag, f"W/{tag}", "*", f"{STALE}, {tag}"):
         answer = acme.get(made.reading_url, headers={"If-None-Match": header})
         assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)

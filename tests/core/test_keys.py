@@ -30,6 +30,7 @@ from core.crypto.keyring import (
 )
 from core.crypto.models import OrganizationKey, SystemKey
 from core.crypto.startup import verify_keys
+from core.tenancy import Scope, scoped, unscoped
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER = base64.b64encode(bytes(32)).decode()
@@ -47,8 +48,13 @@ def key_file(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def organization(db: None) -> str:
+    return organization_with_key()
+
+
+def organization_with_key() -> str:
     organization = new_id()
-    create_organization_key(organization_id=organization)
+    with scoped(Scope(organization)):
+        create_organization_key(organization_id=organization)
     return organization
 
 
@@ -145,21 +151,23 @@ def test_add_root_version__many_at_once__none_is_lost(key_file: Path) -> None:
 
 
 def test_create_organization_key__twice__keeps_the_first(organization: str) -> None:
-    first = organization_key(organization_id=organization)
-    create_organization_key(organization_id=organization)
-    assert organization_key(organization_id=organization) == first
-    with pytest.raises(NoKeyError):
-        organization_key(organization_id=organization, generation=2)
+    with scoped(Scope(organization)):
+        first = organization_key(organization_id=organization)
+        create_organization_key(organization_id=organization)
+        assert organization_key(organization_id=organization) == first
+        with pytest.raises(NoKeyError):
+            organization_key(organization_id=organization, generation=2)
 
 
 def test_organization_key__row_copied_to_another_organization__is_refused(organization: str) -> None:
-    row = OrganizationKey.objects.get()
     other = new_id()
-    OrganizationKey.objects.create(
-        organization_id=other, generation=1, root_version=row.root_version, wrapped=bytes(row.wrapped)
-    )
-    with pytest.raises(KeyringError):
-        organization_key(organization_id=other)
+    with unscoped("a thief is bound by no lock"):
+        row = OrganizationKey.objects.get()
+        OrganizationKey.objects.create(
+            organization_id=other, generation=1, root_version=row.root_version, wrapped=bytes(row.wrapped)
+        )
+        with pytest.raises(KeyringError):
+            organization_key(organization_id=other)
 
 
 def test_keyed_hash__made_in_a_rolled_back_transaction__is_not_kept(transactional_db: None) -> None:
@@ -211,7 +219,7 @@ def test_verify_keys__version_in_use_is_absent__is_refused_by_number(
     organization: str, settings: Settings, key_file: Path
 ) -> None:
     add_root_version(key_file)
-    create_organization_key(organization_id=new_id())
+    organization_with_key()
     key_file.write_text(key_file.read_text().splitlines()[1])
     reset_keyring()
     with pytest.raises(ImproperlyConfigured, match=rf"version 1 .*missing from .*{key_file}.*Restore"):
@@ -226,7 +234,7 @@ def test_verify_keys__wrong_key__is_refused_by_number(db: None, key_file: Path, 
     if table == "system":
         keyed_hash("secret")
     else:
-        create_organization_key(organization_id=new_id())
+        organization_with_key()
     key_file.write_text(f"1:{KEY}")
     reset_keyring()
     with pytest.raises(ImproperlyConfigured, match=rf"version 1 in the key file {key_file} does not open"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.rowsecurity import as_owner
 from tests.server import free_port
 
 REDIS = os.environ.get("SYNQMGR_REDIS_URL", "redis://127.0.0.1:6379/0")
+SECONDS_HELD = 30  # at most, where a test is about to fail
 TABLE = {"token": ("token", 100, 60), "stranger": ("address", 10, 60)}
 
 
@@ -208,6 +210,20 @@ def test_table__connection_died_unused__is_replaced(table: TableStore) -> None:
     assert table.add("a", 1, 60)[0] == 2
 
 
+def test_table__row_locked_by_another__is_not_waited_for(table: TableStore) -> None:
+    table.add("a", 1, 60)
+    if not table.database.is_tenant:
+        pytest.skip("the session may be a pooler's")
+    other = TableStore()
+    with other.database.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE core_limit SET count = 7")
+        assert Counts(table).add("a", 1, 60) is None
+        cursor.execute("COMMIT")
+    other.close()
+    assert table.add("a", 1, 60)[0] == 8
+
+
 def age(table: TableStore, seconds: int) -> None:
     with table.database.cursor() as cursor:
         cursor.execute("UPDATE core_limit SET ends = ends - %s", [seconds])
@@ -315,6 +331,36 @@ def test_limiter__busy_subject_among_many__keeps_its_lease(tmp_path: Path, clock
     assert remaining == 100_000 - 6
 
 
+def test_limiter__store_is_slow_for_another__does_not_wait(tmp_path: Path, clock: Clock) -> None:
+    held = HeldStore(FileStore(tmp_path / "limits", clock=clock))
+    limiter, policy = Limiter(lambda: Counts(held), clock), Policy("token", "token", 1000, 60)
+    take(limiter, policy, "leased")
+    slow = threading.Thread(target=take, args=(limiter, policy, "slow"))
+    slow.start()
+    assert held.is_asked.wait(SECONDS_HELD)
+    assert take(limiter, policy, "leased").is_allowed
+    assert slow.is_alive()
+    held.may_answer.set()
+    slow.join()
+    assert take(limiter, policy, "slow").remaining == 998
+
+
+def test_limiter__threads_at_once__let_exactly_the_limit_through(tmp_path: Path) -> None:
+    asked = CountingStore(FileStore(tmp_path / "limits"))
+    limiter, policy, allowed = Limiter(lambda: Counts(asked)), Policy("token", "token", 1000, 3600), list[bool]()
+
+    def work() -> None:
+        allowed.extend(take(limiter, policy).is_allowed for _ in range(250))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(allowed), allowed.count(True)) == (2000, 1000)
+    assert asked.calls < 600
+
+
 class CountingStore:
     """A store that says how often it was asked."""
 
@@ -330,6 +376,20 @@ class CountingStore:
 
     def close(self) -> None:
         self.store.close()
+
+
+class HeldStore(CountingStore):
+    """A store that keeps one subject waiting."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def add(self, key: str, batch: int, window: int) -> tuple[int, float]:
+        if key == "token slow":
+            self.is_asked.set()
+            self.may_answer.wait(SECONDS_HELD)
+        return super().add(key, batch, window)
 
 
 def test_verdict__headers__are_structured_fields() -> None:

@@ -13,12 +13,14 @@ import pytest
 from django.conf import settings as configured
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from core.errors import TooManyRequestsError
 from core.limits import take
 from core.limits.limiter import limiter
 from core.limits.policies import read_limits
 from identity.permissionsets.sets import Permissions
+from identity.tokens.secrets import new_secret
 from tests.api import Api
 from tests.contract.problems import assert_problem
 from tests.core.test_limits import empty_table
@@ -111,12 +113,32 @@ def test_organization__limit_reached__is_all_its_tokens_and_no_neighbours(acme: 
 def test_stranger__limit_reached__is_a_429_for_the_address(nobody: Api, acme: Api, use: Use, token: str | None) -> None:
     use(stranger=("address", 3, 600))
     stranger = Api("", token)
+    assert acme.get("/v1/accounts").status_code == 200
     answers = [stranger.get("/v1/accounts") for _ in range(5)]
     assert statuses(answers) == [401, 401, 401, 429, 429]
     assert_problem(answers[4], 429, "too-many-requests")
     assert [policy_of(answer) for answer in answers] == ["stranger"] * 5
     assert acme.get("/v1/accounts").status_code == 200  # a neighbour at the same address takes no harm
     assert policy_of(acme.get("/v1/accounts")) in ("token", "organization")
+
+
+def test_stranger__limit_reached__costs_no_look_up_and_those_seen_before_go_on(
+    acme: Api, use: Use, settings: Any
+) -> None:
+    settings.TRUSTED_PROXIES = 1
+    use(stranger=("address", 2, 600))
+    known, unseen = acme.issue(), acme.issue()
+    assert statuses([acme.get("/v1/accounts"), known.get("/v1/accounts")]) == [200, 200]
+    assert statuses([Api("", new_secret()[1]).get("/v1/accounts") for _ in range(3)]) == [401, 401, 429]
+    with CaptureQueriesContext(connection) as captured:
+        assert_problem(Api("", new_secret()[1]).get("/v1/accounts"), 429, "too-many-requests")
+        assert unseen.get("/v1/accounts").status_code == 429
+    assert captured.captured_queries == []
+    assert known.get("/v1/accounts").status_code == 200
+    assert from_address(unseen, "192.0.2.1").status_code == 200
+    assert unseen.get("/v1/accounts").status_code == 200
+    assert acme.delete(f"/v1/tokens/{known.token_id}").status_code == 204
+    assert known.get("/v1/accounts").status_code == 429  # it is looked up, and a stranger from now on
 
 
 def test_stranger__token_deleted__is_one(acme: Api, use: Use) -> None:

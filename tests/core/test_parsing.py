@@ -18,14 +18,12 @@ from hypothesis import strategies as st
 from rest_framework.request import Request
 
 from core.errors import MalformedBodyError, ProblemError, TooLargeError
+from core.parsers import EMPTY, PatchParser, StrictJSONParser
 from core.parsing import (
-    EMPTY,
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
     MAX_TEXT,
-    PatchParser,
-    StrictJSONParser,
     check_json,
     json_pointer,
     read_json,

@@ -20,13 +20,13 @@ from core.crypto.hashing import forget_keys, keyed_hash
 from core.crypto.hierarchy import (
     create_organization_key,
     rewrap_all,
-    rotate_organization_key,
     shred_organization,
 )
 from core.crypto.keyring import add_root_version, create_key_file, get_keyring, reset_keyring
 from core.crypto.models import OrganizationKey, SystemKey, WrappedKey
 from core.crypto.sealing import Place, open_sealed, seal
 from core.crypto.startup import verify_keys
+from core.tenancy import Scope, scoped, unscoped
 
 
 @pytest.fixture(autouse=True)
@@ -59,14 +59,24 @@ def threaded_db(transactional_db: None, tmp_path: Path, monkeypatch: pytest.Monk
 def seal_for(count: int) -> list[tuple[Place, bytes]]:
     """Organizations with a sealed value each; the value is the organization's id."""
     places = [Place(new_id(), "account", new_id(), new_id(), 1) for _ in range(count)]
-    for place in places:
+    return [(place, seal_in(place)) for place in places]
+
+
+def seal_in(place: Place) -> bytes:
+    with scoped(Scope(place.organization_id)):
         create_organization_key(organization_id=place.organization_id)
-    return [(place, seal(place, place.organization_id.encode())) for place in places]
+        return seal(place, place.organization_id.encode())
 
 
 def assert_all_open(sealed: Sequence[tuple[Place, bytes]]) -> None:
     for place, envelope in sealed:
-        assert open_sealed(place, envelope) == place.organization_id.encode()
+        with scoped(Scope(place.organization_id)):
+            assert open_sealed(place, envelope) == place.organization_id.encode()
+
+
+def organization_keys() -> list[OrganizationKey]:
+    with unscoped("a test looks at what there is"):
+        return list(OrganizationKey.objects.order_by("id"))
 
 
 def rotate(*arguments: str) -> str:
@@ -76,7 +86,7 @@ def rotate(*arguments: str) -> str:
 
 
 def root_versions() -> set[int]:
-    rows = itertools.chain(OrganizationKey.objects.all(), SystemKey.objects.all())
+    rows = itertools.chain(organization_keys(), SystemKey.objects.all())
     return {row.root_version for row in rows}
 
 
@@ -96,7 +106,7 @@ def interrupt_at(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rotate_root__key_file__moves_every_row_and_keeps_every_value(db: None, key_file: Path) -> None:
     sealed, hashed = seal_for(7), keyed_hash("token")
-    rotate_organization_key(organization_id=sealed[0][0].organization_id)
+    rotate("--organization", sealed[0][0].organization_id)
     said = rotate("--batch", "3")
     assert "Added root key version 2" in said
     assert "core_organizationkey: 8 moved to version 2, 8 of 8 open." in said
@@ -125,7 +135,7 @@ def test_rotate_root__killed_in_a_batch__resumes_without_another_version(
         interrupt_at(batch, dying)
         with pytest.raises(KeyboardInterrupt):
             rotate("--batch", "3")
-    assert OrganizationKey.objects.filter(root_version=2).count() == 3 * (batch - 1)
+    assert [row.root_version for row in organization_keys()].count(2) == 3 * (batch - 1)
     assert_all_open(sealed)
     reset_keyring()
     verify_keys()
@@ -141,14 +151,15 @@ def test_rewrap__row_added_behind_by_a_slow_transaction__is_moved_too(
     db: None, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_for(4)
-    late = OrganizationKey.objects.order_by("id")[0]
-    OrganizationKey.objects.filter(pk=late.pk).delete()
+    late = organization_keys()[0]
+    with scoped(Scope(late.organization_id)):
+        shred_organization(organization_id=late.organization_id)
     add_root_version(key_file)
     rewrap = hierarchy._rewrap
 
     def add_late(model: type[WrappedKey], rows: list[WrappedKey]) -> int:
         moved = rewrap(model, rows)
-        if OrganizationKey.objects.count() == 3:
+        if len(organization_keys()) == 3:
             late.save(force_insert=True)
         return moved
 
@@ -165,11 +176,12 @@ def test_rewrap__inside_a_transaction__is_refused(transactional_db: None) -> Non
 def test_rewrap__row_changed_since_it_was_read__is_left_alone(db: None, key_file: Path) -> None:
     sealed = seal_for(3)
     add_root_version(key_file)
-    stale = list(OrganizationKey.objects.order_by("id"))
+    stale = organization_keys()
     assert rewrap_all() == {"core_organizationkey": 3, "core_systemkey": 0}
-    shred_organization(organization_id=sealed[0][0].organization_id)
-    assert hierarchy._rewrap(OrganizationKey, list(stale)) == 0
-    assert OrganizationKey.objects.count() == 2
+    with unscoped("as the rewrap is"):
+        shred_organization(organization_id=sealed[0][0].organization_id)
+        assert hierarchy._rewrap(OrganizationKey, list(stale)) == 0
+    assert len(organization_keys()) == 2
     assert_all_open(sealed[1:])
     assert rewrap_all() == {"core_organizationkey": 0, "core_systemkey": 0}
 
@@ -234,8 +246,8 @@ def test_rotate_organization__one__adds_a_generation_to_it_alone(db: None) -> No
     sealed = seal_for(2)
     place = sealed[0][0]
     assert "generation 2" in rotate("--organization", place.organization_id)
-    assert sorted(OrganizationKey.objects.values_list("generation", flat=True)) == [1, 1, 2]
-    assert_all_open([*sealed, (place, seal(place, place.organization_id.encode()))])
+    assert sorted(row.generation for row in organization_keys()) == [1, 1, 2]
+    assert_all_open([*sealed, (place, seal_in(place))])
     assert get_keyring().current_version() == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -13,16 +14,17 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
 from core.columns import new_id
-from core.rowsecurity import key_name, tenant_columns, tenant_keys
+from core.crypto.hierarchy import NoKeyError, create_organization_key, organization_key, shred_organization
+from core.crypto.startup import rows_by_version
+from core.rowsecurity import as_owner, key_name, tenant_columns, tenant_keys
 from core.tenancy import scoped, unscoped
 from identity.tokens.authentication import SECRETS
 from identity.tokens.secrets import public_id_of
 from tests.api import Api
 
-# Tables of no tenant. Keys are wrapped, and opened by code that names the organization itself.
+# Tables of no tenant.
 OF_NO_TENANT = {
     "core_chore",
-    "core_organizationkey",
     "core_systemkey",
     "core_worker",
     "identity_logonattempt",
@@ -86,6 +88,21 @@ def test_changing__without_a_condition__changes_the_scope(acme: Api, globex: Api
     assert globex.get("/v1/accounts/of-globex").json()["result"]["fullname"] == "of-globex"
 
 
+def test_keys__of_another_organization__are_not_seen_and_not_destroyed(acme: Api, globex: Api) -> None:
+    with scoped(acme.scope):
+        assert run("SELECT organization_id FROM core_organizationkey") == [(uuid.UUID(acme.id),)]
+        assert run("DELETE FROM core_organizationkey WHERE organization_id = %s", globex.id) == [(0,)]
+        assert shred_organization(organization_id=globex.id) == 0
+        with pytest.raises(NoKeyError):
+            organization_key(organization_id=globex.id)
+        with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
+            create_organization_key(organization_id=globex.id)
+    with scoped(globex.scope):
+        assert organization_key(organization_id=globex.id).generation == 1
+    assert run("SELECT count(*) FROM core_organizationkey") == [(0,)]
+    assert rows_by_version()
+
+
 def test_requests__one_after_another__each_have_their_own(acme: Api, globex: Api, accounts: dict[str, str]) -> None:
     for api, own, other in ((acme, "of-acme", "of-globex"), (globex, "of-globex", "of-acme")) * 2:
         assert [a["name"] for a in api.get("/v1/accounts").json()["result"]] == [own]
@@ -139,7 +156,6 @@ def test_foreign_key__to_another_organizations_row__is_refused(
     insert = "INSERT INTO accounts_accountlabel (organization_id, account_id, label) VALUES (%s, %s, 'x')"
     with scoped(acme.scope):
         run(insert, acme.id, accounts["of-acme"])
-        run("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(IntegrityError, match="of_tenant"), transaction.atomic():
             run(insert, acme.id, accounts["of-globex"])
 
@@ -149,6 +165,17 @@ def test_foreign_keys__between_tenants_tables__hold_the_organization(db: None) -
     wanted = {key_name(field) for field in tenant_keys()}
     assert len(wanted) >= 5
     assert wanted <= found
+
+
+def test_foreign_keys__of_every_table__are_checked_at_once(db: None) -> None:
+    deferred = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND condeferred"
+    ((table, key),) = run("SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f' LIMIT 1")
+    assert run(deferred) == []
+    with as_owner():
+        run(f'ALTER TABLE {table} ALTER CONSTRAINT "{key}" DEFERRABLE INITIALLY DEFERRED')
+    assert run(deferred) == [(key,)]  # as databases of earlier versions have it
+    call_command("migrate", verbosity=0)
+    assert run(deferred) == []
 
 
 def test_tables__every_one_of_a_tenant__is_locked() -> None:

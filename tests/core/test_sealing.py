@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.crypto.keyring import reset_keyring
 from core.crypto.models import OrganizationKey
 from core.crypto.primitives import authenticate, decrypt, derive, encrypt, pack, same
 from core.crypto.sealing import Place, SealError, open_sealed, seal
+from core.tenancy import unscoped
 
 CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
 SECRET = b"canary-7f3a-password"
@@ -38,10 +40,11 @@ def root_keys(settings: Settings) -> None:
 
 
 @pytest.fixture
-def place(db: None) -> Place:
+def place(db: None) -> Iterator[Place]:
     organization = new_id()
-    create_organization_key(organization_id=organization)
-    return Place(organization, "account", new_id(), new_id(), 1)
+    with unscoped("what keeps organizations apart here is the cipher"):
+        create_organization_key(organization_id=organization)
+        yield Place(organization, "account", new_id(), new_id(), 1)
 
 
 def vectors(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -168,6 +168,15 @@ def test_credential__put_with_the_same_or_another_secret__holds_it(acme: Api, ac
         assert stored(acme, made["id"]) == config
 
 
+def test_credential__put_of_what_get_shows__keeps_the_secret(acme: Api, account: str) -> None:
+    made = make_credential(acme, account, config_of("basic"), name="key")
+    path = f"/v1/credentials/{account}/key"
+    changed = ok(acme.put(path, {**ok(acme.get(path)), "fullname": "Renamed"}))
+    assert (changed["fullname"], changed["config"]) == ("Renamed", {"type": "basic"})
+    assert stored(acme, made["id"]) == config_of("basic")
+    assert_problem(acme.put(path, {**changed, "config": {"type": "token"}}), 400, at="/config/secret")
+
+
 @pytest.mark.parametrize(
     "operation",
     [
@@ -177,6 +186,9 @@ def test_credential__put_with_the_same_or_another_secret__holds_it(acme: Api, ac
         {"op": "replace", "path": "/owner_type", "value": "integration"},
         {"op": "replace", "path": "/id", "value": "x"},
         {"op": "remove", "path": "/config"},
+        {"op": "remove", "path": "/config/secret"},
+        {"op": "replace", "path": "/config", "value": None},
+        {"op": "replace", "path": "/config", "value": {"type": "token"}},
         {"op": "replace", "path": "", "value": {}},
         {"op": "replace", "path": "/configuration", "value": 1},
         {"op": "remove", "path": "/config/none"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -13,10 +15,12 @@ from django.utils import timezone
 from core.columns import new_id
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
-from events.audit.services import find_break, prune_events
+from events.audit.proof import prove
+from events.audit.services import prune_events
+from events.audit.views import AuditEventViewSet
 from identity.permissionsets.sets import Permissions
 from tests.api import Api
-from tests.objects import make_account
+from tests.objects import make_account, ok
 
 PATH = "/v1/audit/organizations"
 
@@ -184,6 +188,39 @@ def test_pages__of_one_instant__are_neither_split_nor_repeated(acme: Api) -> Non
     assert len(events(acme, limit=2)) == 5
 
 
+def test_filter__that_no_index_serves__looks_at_so_many_events_a_page(
+    acme: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AuditEventViewSet, "cursor", dataclasses.replace(AuditEventViewSet.cursor, most=3))
+    for i in range(7):
+        make_account(acme, name=f"a{i}")
+    acme.delete("/v1/accounts/a6")
+    for order, wanted, counts in (
+        ("[asc]", "DELETE", [0, 0, 1]),
+        ("[desc]", "DELETE", [1, 0, 0]),
+        ("[asc]", "POST", [2, 2, 2, 1]),  # a page is full before it has looked at as many
+    ):
+        query: list[tuple[str, Any]] = [("filter", f"method[eq]{wanted}"), ("filter", "path[like]/v1/*"),
+                                        ("order", f"created_at{order}"), ("limit", 2)]  # fmt: skip
+        assert [len(page) for page in pages(acme, query)] == counts
+    account = ok(acme.get("/v1/accounts/a3"))
+    chosen = [("filter", f"account_id[eq]{account['id']}"), ("filter", "method[eq]POST")]
+    assert [len(page) for page in pages(acme, chosen)] == [1]
+    since = [("filter", f"created_at[gte]{account['created_at']}"), ("filter", "method[ne]POST")]
+    assert [len(page) for page in pages(acme, since)] == [0, 1]
+    assert [len(page) for page in pages(acme, [("filter", "created_at[gte]2026-01-01")])] == [8]
+
+
+def pages(api: Api, query: Sequence[tuple[str, Any]]) -> Iterator[list[Any]]:
+    """Page after page, as `Link` leads."""
+    answer = api.get(PATH, query=query)
+    while True:
+        yield ok(answer)
+        if "Link" not in answer.headers:
+            return
+        answer = api.get(answer.headers["Link"].split(">")[0].removeprefix("<"))
+
+
 def test_narrowed__to_an_account__sees_the_events_of_that(acme: Api) -> None:
     mine, other = make_account(acme, name="mine"), make_account(acme, name="other")
     narrowed = acme.issue(Permissions.VIEWER, resources={"accounts": {"ids": [mine["id"]]}})
@@ -223,22 +260,22 @@ def chain(acme: Api) -> Api:
 )
 def test_chain__tampered_with__shows_it(chain: Api, sql: str) -> None:
     with scoped(chain.scope):
-        assert find_break() is None
+        assert prove().broken is None
         change(sql)
-        assert find_break() is not None
+        assert prove().broken is not None
 
 
 def test_chain__pruned__still_holds(chain: Api) -> None:
     with scoped(chain.scope):
         third = AuditEvent.objects.get(sequence=3)
         assert prune_events(before=third.created_at) == 2
-        assert find_break() is None
+        assert prove().broken is None
         assert prune_events(before=timezone.now() + dt.timedelta(days=1)) == 3
-        assert find_break() is None
+        assert prove().broken is None
     make_account(chain, name="after")
     with scoped(chain.scope):
         assert AuditEvent.objects.get().sequence == 6
-        assert find_break() is None
+        assert prove().broken is None
 
 
 def test_event__of_a_change_that_fails_to_commit__is_not_there(acme: Api) -> None:

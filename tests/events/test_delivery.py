@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import hashlib
 import hmac
+import socket
 from typing import Any
 
 import pytest
@@ -14,11 +16,14 @@ from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
 from synqly.management.organization_webhook_events import OrganizationWebhookPayload
 
+from core.columns import new_id
 from core.ledger.models import Run, RunState
+from core.ledger.services import claim, conclude
 from core.outbound import Limits
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from events.deliveries import sending
+from events.webhooks.models import OrganizationWebhook
 from tests.api import Api
 from tests.client.strict import refuse_different
 from tests.core.outbound_servers import reply, reset
@@ -178,7 +183,7 @@ REDIRECT = answer("302 Found", b"", b"Location: http://127.0.0.1:1/elsewhere")
         (REDIRECT, 302, "redirects are not followed"),
         (answer("404 Not Found"), 404, "answered 404"),
         (reset, None, "could not be called"),
-        (reply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), None, "did not send a valid HTTP answer"),
+        (reply(b"HTTP/1.1 200 OK\r\nContent-Le"), None, "did not send a valid HTTP answer"),
         (reply(b"lies"), None, "did not send a valid HTTP answer"),
         (reply(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n" * 100, pause=0.3), None, "did not answer in time"),
     ],
@@ -199,6 +204,35 @@ def test_receiver__that_misbehaves__is_tried_again(
     clock.forward(seconds=7)
     clock.work()
     assert states(acme, webhook) == ["delivered"]
+
+
+def stall(connection: socket.socket) -> None:
+    """Sends a part of an answer, and nothing until the client hangs up."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nstall")
+    connection.recv(1)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "script, kept",
+    [
+        (answer("200 OK", gzip.compress(b"thanks"), b"Content-Encoding: gzip"), ""),
+        (reply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), "short"),
+        (stall, "stall"),
+        (reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokno"), "ok"),
+    ],
+    ids=["compressed", "cut off", "stalled", "no chunks"],
+)
+def test_answer__of_success_whose_body_cannot_be_read__counts(
+    script: Any, kept: str, acme: Api, receiver: Receiver, clock: Clock
+) -> None:
+    webhook = make_webhook(acme, receiver.url)
+    make_account(acme)
+    receiver.scripts = [script]
+    clock.work()
+    (delivery,) = deliveries(acme, webhook)
+    (attempt,) = details(acme, delivery)["attempts"]
+    assert (delivery["state"], attempt["status_code"], attempt["answer"]) == ("delivered", 200, kept)
 
 
 def test_answer__long_and_no_text__is_kept_to_2_kib(acme: Api, receiver: Receiver, clock: Clock) -> None:
@@ -302,3 +336,20 @@ def test_delivery__whose_attempt_breaks_inside__is_tried_again(
     clock.forward(seconds=7)
     clock.work()
     assert states(acme, webhook) == ["delivered"]
+
+
+def test_webhook__that_succeeds_after_a_failure_began_later__is_not_failing(
+    acme: Api, receiver: Receiver, clock: Clock
+) -> None:
+    webhook = make_webhook(acme, receiver.url)
+    make_account(acme)
+    make_account(acme)
+    first, second = claim(worker_id=new_id(), most=2, now=clock(), kinds=["delivery"])
+    receiver.scripts = [OK, BROKEN]
+    with scoped(acme.scope):
+        success, failure = sending.WORK(first), sending.WORK(second)
+        long_ago = clock() - dt.timedelta(days=1)
+        conclude(claim=second, outcome=failure, now=clock())
+        OrganizationWebhook.objects.update(failing_since=long_ago)
+        conclude(claim=first, outcome=success, now=clock())
+        assert OrganizationWebhook.objects.get(pk=webhook["id"]).failing_since is None

@@ -13,9 +13,10 @@ import pytest
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.columns import format_instant, now_text
-from core.ledger.models import Run
+from core.columns import format_instant, new_id, now_text
+from core.ledger.models import Run, RunState
 from core.ledger.services import claim
+from core.ledger.worker import perform
 from core.tenancy import scoped
 from events.deliveries.models import Delivery, DeliveryAttempt
 from events.deliveries.services import prune_deliveries
@@ -198,6 +199,43 @@ def test_disabled__and_enabled_again__recovers_what_it_missed(acme: Api, receive
     clock.work()
     assert len(receiver.requests) == 2
     refused(acme.post(f"{path}/recover", {"since": "yesterday"}), "/since")
+
+
+def make_crowded(api: Api, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A webhook for which more waits than is cancelled or deleted at once."""
+    monkeypatch.setattr("events.deliveries.services.BATCH", 2)
+    webhook = make_webhook(api, "https://hooks.example/in")
+    for _ in range(5):
+        make_account(api)
+    return webhook
+
+
+def test_disabled__with_more_waiting_than_at_once__has_the_rest_cancelled_by_a_run(
+    acme: Api, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    webhook = make_crowded(acme, monkeypatch)
+    ok(acme.post(f"{WEBHOOKS}/{webhook['id']}/disable"))
+    assert [each["state"] for each in deliveries(acme, webhook)] == ["cancelled"] * 2 + ["pending"] * 3
+    ok(acme.post(f"{WEBHOOKS}/{webhook['id']}/enable"))
+    make_account(acme)
+    with scoped(acme.scope):
+        (claimed,) = claim(worker_id=new_id(), most=1, now=clock(), kinds=["webhook-clearing"])
+    assert perform(claimed) == "done"
+    assert [each["state"] for each in deliveries(acme, webhook)] == ["cancelled"] * 5 + ["pending"]
+
+
+def test_deleted__with_more_deliveries_than_at_once__has_the_rest_deleted_by_a_run(
+    acme: Api, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    webhook = make_crowded(acme, monkeypatch)
+    assert acme.delete(f"{WEBHOOKS}/{webhook['id']}").status_code == 204
+    with scoped(acme.scope):
+        assert Delivery.objects.count() == 3
+        (claimed,) = claim(worker_id=new_id(), most=1, now=clock(), kinds=["webhook-clearing"])
+    assert perform(claimed) == "done"
+    with scoped(acme.scope):
+        assert Delivery.objects.count() == 0
+        assert not Run.objects.filter(state=RunState.WAITING).exists()
 
 
 def test_recover__more_than_at_once__says_so(acme: Api, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,14 @@ from tests.faults.storm import Report, run_storm
 
 def row(name: str, report: Report) -> str:
     kills = ", ".join(f"{what} {times}" for what, times in report.kills.items())
-    figures = (report.acknowledged, report.lost, report.doubled, report.undelivered, report.announced_twice)
+    figures = (
+        report.acknowledged,
+        report.lost,
+        report.doubled,
+        report.undelivered,
+        report.announced_twice,
+        report.unended,
+    )
     cells = " | ".join(str(each) for each in (*figures, report.repeated, report.audit or "holds"))
     return f"| {name} | {report.seconds:.0f} s | {sum(report.kills.values())} ({kills}) | {cells} |"
 

@@ -28,6 +28,13 @@ from tests.server import ROOT, Server, serving
 CLIENTS = 3
 LEASE = 4  # seconds, instead of 60
 SECONDS_TO_SETTLE = 150
+SECONDS_TO_REACH = 20  # a point; a worker that was just killed must start first
+OPEN_RUNS = """
+from core.ledger.models import Run
+from core.tenancy import unscoped
+with unscoped("a storm"):
+    print(Run.objects.exclude(due_at=None).count())
+"""
 
 
 @dataclasses.dataclass
@@ -41,6 +48,7 @@ class Report:
     doubled: int  # changes that are there more than once, or without having been acknowledged
     undelivered: int  # changes without a delivery
     announced_twice: int  # changes with more than one delivery id
+    unended: int  # runs and deliveries that have not come to their end
     repeated: int  # deliveries received again, with the same id: a worker died before it could record them
     audit: str  # what `manage.py verify_audit` or the count of events found wrong
 
@@ -76,6 +84,7 @@ class Storm:
         body = {"url": self.receiver.url, "filters": ["account_create"], "secret": {"value": "hush" * 8}}
         status, answer = self.call("POST", "/v1/organization/webhooks", body | {"environment": "prod"})
         assert status == 200, answer
+        self.webhook = answer["result"]["id"]
 
     def client(self) -> None:
         """Creates accounts one after the other; what was not answered is sent again with its key."""
@@ -90,13 +99,14 @@ class Storm:
                 time.sleep(0.2)
 
     def killer(self, randomly: random.Random) -> None:
-        """Kills something every now and then."""
+        """Kills something every now and then, at each named point once before any is repeated."""
+        first = randomly.sample(POINTS, len(POINTS))
         kinds = [*POINTS, *POINTS, "worker", "worker", "web", "web", "server", *["database"] * bool(self.database)]
         while not self.over.wait(randomly.uniform(0.2, 0.8)):
-            kind = randomly.choice(kinds)
+            kind = first.pop() if first else randomly.choice(kinds)
             if kind in POINTS:
                 (self.points / kind).touch()
-                until = time.monotonic() + 3
+                until = time.monotonic() + SECONDS_TO_REACH
                 while (self.points / kind).exists() and time.monotonic() < until:
                     self.over.wait(0.05)
                 if not (self.points / kind).exists():
@@ -176,9 +186,14 @@ class Storm:
             assert not thread.is_alive(), "a client never got its answer"
         while time.monotonic() < until:
             delivered = {account for _, account in self.ledger.received}
-            if set(self.ledger.acknowledged.values()) <= delivered:
+            if set(self.ledger.acknowledged.values()) <= delivered and not self.pending():
                 return
             time.sleep(0.5)
+
+    def pending(self) -> int:
+        """How many deliveries are still to be made."""
+        path = f"/v1/organization/webhooks/{self.webhook}/deliveries"
+        return len(self.everything(path, "&filter=state[eq]pending"))
 
     def judge(self, seconds: float) -> Report:
         there = [account["id"] for account in self.everything("/v1/accounts")]
@@ -194,6 +209,7 @@ class Storm:
             doubled=len(set(there) - acknowledged) + len(self.ledger.acknowledged) - len(acknowledged),
             undelivered=len(acknowledged - announced.keys()),
             announced_twice=sum(len(ids) > 1 for ids in announced.values()),
+            unended=self.pending() + int(self.server.manage("shell", "-v0", "-c", OPEN_RUNS).split()[-1]),
             repeated=sum(times - 1 for times in self.ledger.received.values()),
             audit=self.audit(len(acknowledged)),
         )

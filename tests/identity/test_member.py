@@ -151,6 +151,32 @@ def test_member__own_profile__is_all_that_members_change_of_themselves(acme: Api
     assert_problem(member.delete(f"/v1/members/{made['id']}"), 403, "forbidden")
 
 
+@pytest.mark.parametrize("part", ["accounts", "organizations"])
+def test_member__narrowed_administrator__changes_its_profile_alone(
+    acme: Api, accounts: dict[str, str], part: str
+) -> None:
+    ids = [accounts["gold"]] if part == "accounts" else [acme.id]
+    role = make_role(acme, "administrator", resources={part: {"ids": ids}})
+    made = make_member(acme, role_binding=[role])
+    member = session_of(acme, made)
+    assert update(member, made, nickname="Ada").json()["result"]["nickname"] == "Ada"
+    changes: list[dict[str, Any]] = [{"role_binding": []}, {"token_ttl": "2h"}, {"secret": "eight mules drink ink"}]
+    for change in changes:
+        assert_problem(update(member, made, **change), 403, "forbidden")
+
+
+def test_member__own_profile__is_found_by_name_and_without_case(acme: Api) -> None:
+    made = make_member(acme, role_binding=["member"])
+    other = make_member(acme, "bob@example.com", role_binding=["member"])
+    member = session_of(acme, made)
+    for identifier in (made["id"].upper(), "ADA@example.com"):
+        shown = member.get(f"/v1/members/{identifier}").json()["result"]
+        changed = member.put(f"/v1/members/{identifier}", shown | {"nickname": identifier[:3]})
+        assert changed.json()["result"]["nickname"] == identifier[:3]
+    for identifier in (other["id"].upper(), "bob@example.com", "absent", "a%00b"):
+        assert_problem(member.get(f"/v1/members/{identifier}"), 403, "forbidden")
+
+
 def test_account__token_block_by_a_narrowed_member__keeps_the_members_part(acme: Api, accounts: dict[str, str]) -> None:
     role = make_role(acme, "administrator", resources={"accounts": {"ids": ["*"], "labels": ["gold"]}})
     member = session_of(acme, make_member(acme, role_binding=[role]))

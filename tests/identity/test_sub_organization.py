@@ -7,12 +7,15 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from core.columns import new_id
 from core.crypto.models import OrganizationKey
-from core.tenancy import unscoped
+from core.tenancy import scoped, unscoped
+from identity.suborganizations.models import SubOrganization
 from organizations.models import Organization, OrganizationType
 from tests.api import Api, open_organization
 from tests.contract.problems import assert_problem
-from tests.identity.test_member import SECRET
+from tests.identity.test_member import SECRET, make_member, session_of
+from tests.integrations.operations.worked import make_scheduled, waiting
 
 
 @pytest.fixture
@@ -42,8 +45,60 @@ def test_sub_organization__made__shares_nothing_in_either_direction(acme: Api, b
     assert_problem(acme.get(f"/v1/accounts/{theirs}"), 404, "not-found")
     assert_problem(below.get(f"/v1/accounts/{mine}"), 404, "not-found")
     assert_problem(below.get(f"/v1/suborgs/{acme.id}"), 404, "not-found")
-    body = {"resources": {"organizations": {"ids": [below.id]}}, "permission_set": "viewer"}
-    assert_problem(acme.post("/v1/tokens", body), 400, "invalid-request", at="/resources/organizations/ids/0")
+    body = {"resources": {"organizations": {"ids": [acme.id]}}, "permission_set": "viewer"}
+    assert_problem(below.post("/v1/tokens", body), 400, "invalid-request", at="/resources/organizations/ids/0")
+
+
+@pytest.fixture
+def beside(acme: Api) -> Api:
+    """The administrator of another one."""
+    result = acme.post("/v1/suborgs", {"name": "beside"}).json()["result"]
+    return Api(result["organization"]["id"], result["token"]["access"]["secret"])
+
+
+def test_sub_organization__named_by_a_role__is_all_that_its_members_reach(acme: Api, below: Api, beside: Api) -> None:
+    acme.post("/v1/accounts", {"name": "mine", "token": {"permission_set": "connect-ui"}})
+    below.post("/v1/accounts", {"name": "theirs"})
+    resources = {"organizations": {"ids": [below.id]}}
+    body = {"name": "keeper", "permission_set": "administrator", "resources": resources}
+    assert acme.post("/v1/roles", body).json()["result"]["resources"] == resources
+    member = session_of(acme, make_member(acme, role_binding=["keeper"]))
+    assert [each["name"] for each in member.get("/v1/suborgs").json()["result"]] == ["below"]
+    assert_problem(member.get("/v1/suborgs/beside"), 404, "not-found")
+    assert_problem(member.delete("/v1/suborgs/beside"), 404, "not-found")
+    assert_problem(member.post("/v1/suborgs", {"name": "third"}), 403, "forbidden")
+    assert_problem(member.get("/v1/organization"), 404, "not-found")
+    lists = ("accounts", "tokens", "members", "roles", "integrations", "mappings", "auth/sso", "status", "billing",
+             "organization/webhooks", "integration-points", "customs", "jobs", "audit/organizations")  # fmt: skip
+    assert {path: member.get(f"/v1/{path}").json()["result"] for path in lists} == {path: [] for path in lists}
+    assert_problem(member.post("/v1/accounts", {}), 403, "forbidden")
+    assert_problem(member.post("/v1/roles", {"permission_set": "viewer"}), 403, "forbidden")
+    assert member.delete("/v1/suborgs/below").status_code == 204
+
+
+def test_sub_organization__of_a_neighbour__is_named_by_no_role(acme: Api, below: Api) -> None:
+    neighbour = open_organization("other-root", OrganizationType.ROOT)
+    body = {"permission_set": "viewer", "resources": {"organizations": {"ids": [below.id]}}}
+    assert_problem(neighbour.post("/v1/roles", body), 400, "invalid-request", at="/resources/organizations/ids/0")
+
+
+def test_sub_organization__tokens_of_one__name_the_organization_above(acme: Api, below: Api) -> None:
+    shown = acme.post("/v1/suborgs", {"name": "third"}).json()["result"]["token"]["access"]["permissions"]
+    assert shown["root_organization_id"] == acme.id
+    (listed,) = below.get("/v1/tokens").json()["result"]
+    assert listed["primary"]["access"]["permissions"]["root_organization_id"] == acme.id
+    own = acme.get(f"/v1/tokens/{acme.token_id}/info").json()["result"]
+    assert "root_organization_id" not in own["primary"]["access"]["permissions"]
+
+
+def test_sub_organizations__more_than_a_hundred__are_listed_at_once(acme: Api) -> None:
+    with scoped(acme.scope):
+        for number in range(101):
+            SubOrganization(id=new_id(), parent_id=acme.id, name=f"many-{number}", fullname="x").save(force_insert=True)
+    answer = acme.get("/v1/suborgs")
+    assert (len(answer.json()["result"]), answer.headers.get("Link")) == (101, None)
+    paged = acme.get("/v1/suborgs", query={"limit": "100"})
+    assert (len(paged.json()["result"]), "start_after=" in paged.headers["Link"]) == (100, True)
 
 
 def test_sub_organization__by_another_than_a_root__is_not_made(below: Api) -> None:
@@ -76,10 +131,13 @@ def test_sub_organization__deleted__is_gone_with_its_keys_and_all_it_had(acme: A
     role = below.post("/v1/roles", {"permission_set": "viewer"}).json()["result"]["name"]
     member = {"name": "ada@example.com", "secret": SECRET, "role_binding": [role]}
     assert below.post("/v1/members", member).status_code == 200
+    make_scheduled(below)
+    assert len(waiting(below)) == 1
     assert acme.delete("/v1/suborgs/below").status_code == 204
-    assert not OrganizationKey.objects.filter(organization_id=below.id).exists()
+    assert waiting(below) == []
     with unscoped("a test looks for what must not be there"):
         assert not Organization.objects.filter(id=below.id).exists()
+        assert not OrganizationKey.objects.filter(organization_id=below.id).exists()
     assert_problem(below.get("/v1/accounts"), 401, "unauthenticated")
     assert_problem(acme.get("/v1/suborgs/below"), 404, "not-found")
 

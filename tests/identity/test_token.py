@@ -85,6 +85,14 @@ def test_token__for_mcp__is_403_on_the_management_api(acme: Api, permission_set:
     assert_problem(caller.get("/v1/accounts"), 403)
 
 
+@pytest.mark.parametrize("resources", [{}, {"accounts": {"ids": ["*"]}}, {"integrations": {"categories": ["*"]}}])
+def test_token__for_the_use_of_integrations__names_one_account(acme: Api, resources: dict[str, Any]) -> None:
+    body = {"resources": resources, "permission_set": "mcp-integrations-use-only"}
+    assert_problem(acme.post("/v1/tokens", body), 400, at="/resources/accounts/ids")
+    two = {"accounts": {"ids": [make_account(acme)["id"], make_account(acme)["id"]]}}
+    assert_problem(acme.post("/v1/tokens", body | {"resources": two}), 400, at="/resources/accounts/ids")
+
+
 def test_token__of_an_integration__is_403_on_the_management_api(acme: Api) -> None:
     account = make_account(acme)["id"]
     made = ok(post_integration(acme, account))

@@ -120,6 +120,21 @@ def test_point__with_integrations__cannot_be_deleted(acme: Api) -> None:
     assert acme.delete(f"/v1/integration-points/{point}").status_code == 204
 
 
+def test_point__with_integrations__keeps_its_connector(acme: Api) -> None:
+    point, account = make_point(acme), make_account(acme)["id"]
+    path = f"/v1/integration-points/{point['id']}"
+    integration = make_integration(acme, account, integration_point_id=point["id"])
+    mine = f"/v1/integrations/{account}/{integration['id']}"
+    move = [{"op": "replace", "path": "/connector", "value": "ticketing"}]
+    for answer in (acme.patch(path, move), acme.put(path, {**point, "connector": "ticketing"})):
+        problem = assert_problem(answer, 409, "in-use")
+        assert problem["context"]["resources"] == [{"type": "integration", "id": integration["id"], "rel": "cause"}]
+    ok(acme.patch(path, [{"op": "add", "path": "/description", "value": "events"}]))
+    ok(acme.patch(mine, [{"op": "replace", "path": "/fullname", "value": "Renamed"}]))
+    assert acme.delete(mine).status_code == 204
+    assert ok(acme.patch(path, move))["connector"] == "ticketing"
+
+
 def test_point__its_credential__serves_integrations_of_every_account(acme: Api) -> None:
     point, other = make_point(acme)["id"], make_point(acme)["id"]
     credential = make_credential(acme, point, owner_type="integration_point")["id"]

@@ -17,6 +17,7 @@ from core.crypto.hierarchy import (
 )
 from core.crypto.keyring import VARIABLE, KeyringError, add_root_version, get_keyring
 from core.crypto.startup import rows_by_version
+from core.tenancy import Scope, scoped, unscoped
 
 
 class Command(BaseCommand):
@@ -32,13 +33,15 @@ class Command(BaseCommand):
             if options["organization"]:
                 self._rotate_organization(options["organization"])
             else:
-                self._rotate_root(options["batch"])
+                with unscoped("a root key wraps the keys of every organization"):
+                    self._rotate_root(options["batch"])
         except KeyringError as error:
             raise CommandError(str(error)) from error
 
     def _rotate_organization(self, organization_id: str) -> None:
         try:
-            generation = rotate_organization_key(organization_id=organization_id)
+            with scoped(Scope(organization_id)):
+                generation = rotate_organization_key(organization_id=organization_id)
         except NoKeyError as error:
             raise CommandError(f"{organization_id}: {error}.") from error
         self.stdout.write(f"Organization {organization_id} seals under generation {generation} now.")

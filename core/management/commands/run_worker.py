@@ -48,7 +48,10 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: loop.stop())
         if options["kept"]:
             follow(os.getppid(), loop)
-        loop.run()
+        if loop.run():
+            os._exit(
+                1
+            )  # the interpreter would wait for the threads; another worker does their work when its lease ends
 
 
 def keep(parent: int, threads: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.columns import read_instant
+from core.columns import read_day_or_instant
 from core.tenancy import Scope, scoped
 from events.audit.export import export_lines
 from organizations.services import find_organization
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if organization is None:
             raise CommandError(f"There is no organization {options['organization']!r}.")
         since = None
-        if options["since"] is not None and (since := read_instant(options["since"])) is None:
+        if options["since"] is not None and (since := read_day_or_instant(options["since"])) is None:
             raise CommandError(f"--since {options['since']!r} is not a time such as 2026-01-31T00:00:00Z.")
         with scoped(Scope(organization.id)):
             for line in export_lines(since):

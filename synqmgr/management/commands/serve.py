@@ -52,14 +52,14 @@ class Command(BaseCommand):
         self.replace_process(host, port)
 
     @staticmethod
-    def replace_process(host: str, port: str) -> None:
+    def replace_process(host: str, port: int) -> None:
         """Becomes the server, so that signals reach it."""
         metrics: Path = settings.DATA_DIR / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir()
         workers, threads = settings.WORKERS, THREADS[connection.vendor]
-        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", port]
-        arguments += ["--workers", workers, "--blocking-threads", threads, "--respawn-failed-workers"]
+        arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", str(port)]
+        arguments += ["--workers", str(workers), "--blocking-threads", threads, "--respawn-failed-workers"]
         arguments += ["--workers-kill-timeout", str(SECONDS_TO_STOP)]
         logs: Path = settings.DATA_DIR / "granian-logs.json"
         logs.write_text(json.dumps(standard_logging(settings.LOG_LEVEL)))

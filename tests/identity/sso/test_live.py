@@ -115,6 +115,28 @@ def test_sign_in__answered_and_exchanged_many_times_at_once__is_one_session(
     assert [secret for secret in secrets if secret in server.log] == []
 
 
+def test_sign_in__first_ones_of_one_user_at_once__are_of_one_member(
+    server: Server, configured: dict[str, str], provider: OidcProvider, return_to: str
+) -> None:
+    user, provider.user = provider.user, {"sub": "u-2", "email": "bob@example.com", "email_verified": True}
+    gate = threading.Barrier(AT_ONCE)
+
+    def sign_in(_: int) -> str:
+        with httpx.Client() as client:
+            at_provider = client.get(start_url(server, configured["oidc"], return_to)).headers["Location"]
+            back = httpx.get(at_provider).headers["Location"]
+            gate.wait()
+            answer = client.get(back, timeout=60)
+        assert answer.status_code == 303, answer.text
+        session = exchange(server, query_of(answer.headers["Location"])["code"])
+        return str(session.json()["result"]["member"]["id"])
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        members = set(pool.map(sign_in, range(AT_ONCE)))
+    provider.user = user
+    assert len(members) == 1
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[webdriver.Chrome]:
     binary = shutil.which("chromium") or shutil.which("google-chrome")

@@ -332,3 +332,21 @@ def test_refusal__of_a_sign_in__says_who_can_help(sso: Made, browser: Browser) -
     answer = browser.sign_in(sso)
     assert_refused(answer, "ada@example.com")
     assert "administrator" in answer.json()["remediation"]
+
+
+def test_session__of_a_configuration_that_is_deleted__ends(
+    sso: Made, ada: Made, acme: Api, provider: OidcProvider, browser: Browser
+) -> None:
+    other = make_sso(acme, OIDC | {"issuer_url": provider.issuer})
+    secrets = [
+        ok(browser.exchange(code_of(browser.sign_in(each))))["token"]["access"]["secret"] for each in (sso, other)
+    ]
+    ended, kept = (Api(acme.id, secret) for secret in secrets)
+    code = code_of(browser.sign_in(sso))
+    assert acme.delete(f"/v1/auth/sso/{sso['id']}").status_code == 204
+    assert_lost(browser.exchange(code))
+    assert_problem(ended.get("/v1/status"), 401, "unauthenticated")
+    assert kept.get("/v1/status").status_code == 200
+    by_password = acme.log_on("ada@example.com", SECRET)
+    assert acme.delete(f"/v1/auth/sso/{other['id']}").status_code == 204
+    assert by_password.get("/v1/status").status_code == 200

@@ -35,6 +35,16 @@ def test_sso__client_secret__is_sealed_and_never_shown(acme: Api, in_acme: None)
     assert open_secret(stored(made)) == "hush-hush"
 
 
+def test_sso__by_an_administrator_of_a_part__is_not_changed(acme: Api) -> None:
+    """Its provider could sign in whoever administers all."""
+    made = make_sso(acme)
+    part = acme.issue(resources={"organizations": {"ids": [acme.id]}})
+    assert_problem(part.post("/v1/auth/sso", {"fullname": "theirs", "config": OIDC}), 403, "forbidden")
+    assert_problem(put_sso(part, made, OIDC | {"client_id": "theirs"}), 403, "forbidden")
+    assert_problem(part.delete(f"/v1/auth/sso/{made['id']}"), 403, "forbidden")
+    assert ok(acme.get(f"/v1/auth/sso/{made['id']}")) == made
+
+
 def test_sso__sealed_secret__opens_in_its_own_configuration_only(acme: Api, in_acme: None) -> None:
     one, two = stored(make_sso(acme)), stored(make_sso(acme))
     one.sealed = two.sealed

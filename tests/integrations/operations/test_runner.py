@@ -10,8 +10,8 @@ import pytest
 
 from catalog.adapters import mock
 from core.columns import format_instant, new_id
+from core.ledger.performing import perform
 from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, claim, conclude
-from core.ledger.worker import perform
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from events.deliveries.models import Delivery
@@ -165,7 +165,7 @@ def test_worker__that_keeps_dying__ends_the_execution_and_not_the_operation(acme
     assert work_at(now) == 1
     (done,) = history(acme)
     assert (done["status"], done["records_processed"]) == ("CANCELLED", 0)
-    assert "workers stopped" in done["error"]
+    assert "came to no end" in done["error"]
     assert [job["status"] for job in jobs(acme)] == ["SCHEDULED"]
     assert work_at(now + 4 * HOUR) == 1
     assert history(acme)[0]["status"] == "COMPLETE"
@@ -213,8 +213,8 @@ def test_integration__deleted_while_it_waits__leaves_no_run(acme: Api) -> None:
 def test_account__deleted__leaves_nothing_to_do(acme: Api) -> None:
     integration = make_scheduled(acme)
     assert acme.delete(f"/v1/accounts/{integration['account_id']}").status_code == 204
-    work_at(soon())
     assert (jobs(acme), history(acme), waiting(acme)) == ([], [], [])
+    assert work_at(soon()) == 0
 
 
 def test_schedule__changed_while_it_runs__counts_from_the_next_on(acme: Api) -> None:
@@ -241,7 +241,7 @@ def test_schedule__taken_off_while_it_runs__runs_no_more(acme: Api) -> None:
     now = soon()
     (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
     change(acme, integration, [schedule(enabled=False)])
-    perform(claimed, lambda: now)
+    perform(claimed)
     assert (waiting(acme), jobs(acme)[0]["status"]) == ([], "DISABLED")
     change(acme, integration, [schedule()])
     assert (len(waiting(acme)), jobs(acme)[0]["status"]) == (1, "SCHEDULED")
@@ -287,12 +287,14 @@ def test_execution__that_ended__is_news(acme: Api) -> None:
     assert (event.status, event.category, event.token_id) == ("done", "assets", None)
 
 
-def test_execution__that_ended__is_told_to_webhooks(acme: Api) -> None:
+@pytest.mark.parametrize("filters, status", [([], "COMPLETE"), (["mock.fault[eq]expired_token"], "CANCELLED")])
+def test_execution__that_ended_well_or_not__is_told_to_webhooks(acme: Api, filters: list[str], status: str) -> None:
     make_webhook(acme, "https://hooks.example/in", filters=["operation_complete"])
-    integration = make_scheduled(acme)
+    integration = make_scheduled(acme, schedule(filters=filters))
     now = soon()
     (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    perform(claimed, lambda: now)
+    perform(claimed)
+    assert history(acme)[0]["status"] == status
     with scoped(acme.scope):
         told = Delivery.objects.get()
     assert (told.event, told.integration_id) == ("operation_complete", integration["id"])
