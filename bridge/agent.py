@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge import VERSION
 from bridge.reach import Reach
-from bridge.service import GoneError, RevokedError, Service, ServiceError, UnfitError
+from bridge.service import GoneError, RevokedError, Service, ServiceError, TooLargeError, UnfitError
 from core.errors import ProblemError, ProviderFailedError
 from core.outbound import OutboundRequest, send
 from core.outbound.relay import FrameError, pack_answer, pack_problem, unpack_request
@@ -24,6 +24,10 @@ IDLE, BUSY, STAYS_BUSY = 1.0, 0.1, 5.0  # seconds between two questions, and for
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds, after the service has failed once and many times
 
 UNFIT = ProviderFailedError("the provider's answer cannot be relayed: its headers are too long, or no text.")
+TOO_LARGE = ProviderFailedError(
+    "the provider's answer is too large to be relayed: the service, or a proxy in front of it, refused it with 413. "
+    "A proxy must take bodies of 1217 KiB at /bridge/requests/."
+)
 
 
 @dataclasses.dataclass
@@ -123,7 +127,8 @@ class Agent:
             except UnfitError as error:
                 self.counts.add(failures=1)
                 log.warning("an answer cannot be relayed: %s", error)
-                self.bring(request_id, pack_problem(UNFIT), until)
+                problem = TOO_LARGE if isinstance(error, TooLargeError) else UNFIT
+                self.bring(request_id, pack_problem(problem), until)
         except FrameError as error:
             self.counts.add(requests=1, failures=1)
             log.warning("a request of the service is not understood: %s; is the agent too old?", error)

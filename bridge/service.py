@@ -26,6 +26,10 @@ class UnfitError(ServiceError):
     """The service does not take this answer, and never will."""
 
 
+class TooLargeError(UnfitError):
+    """The service, or a proxy in front of it, takes no answer of this size."""
+
+
 class GoneError(ServiceError):
     """Nobody waits for the answer any more."""
 
@@ -72,7 +76,7 @@ class Service:
             raise ServiceError(f"the service cannot be reached ({type(error).__name__}: {error})") from error
         if answer.status_code in (200, 204):
             return answer
-        kinds = {400: UnfitError, 401: RevokedError, 404: GoneError, 413: UnfitError}
+        kinds = {400: UnfitError, 401: RevokedError, 404: GoneError, 413: TooLargeError}
         raise kinds.get(answer.status_code, ServiceError)(_said(answer))
 
 

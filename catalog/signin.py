@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from catalog.errors import CredentialRejectedError, UnexpectedAnswerError, VerificationUnavailableError
-from catalog.templates import Context, UnfillableError, choose, fill, fill_path, read_host
+from catalog.templates import Context, UnfillableError, choose, choose_parameter, fill, fill_path, read_host
 from core.errors import ProblemError
 from core.outbound import Limits, OutboundAnswer, OutboundRequest, Sender, send
 from core.parsing import read_json
@@ -106,11 +106,11 @@ def _find_token_url(scheme: Mapping[str, Any], context: Context) -> str:
 
 def _list_parameters(scheme: Mapping[str, Any], context: Context) -> dict[str, str]:
     """Scope and further parameters of the token request. Absent ones are left out."""
-    scope = choose(scheme.get("scope", ()), context)
+    scope = choose_parameter(scheme.get("scope", ()), context)
     if "scopes_member" in scheme:
         scopes = context.config.get(scheme["scopes_member"].removeprefix("config."))
         scope = " ".join(scopes) if isinstance(scopes, list) else None
-    chosen = {name: choose(sources, context) for name, sources in scheme.get("params", {}).items()}
+    chosen = {name: choose_parameter(sources, context) for name, sources in scheme.get("params", {}).items()}
     return {name: value for name, value in {"scope": scope, **chosen}.items() if value}
 
 

@@ -91,6 +91,20 @@ def choose(sources: Sequence[Source], context: Context) -> str | None:
     return None
 
 
+def choose_parameter(sources: Sequence[Source], context: Context) -> str | None:
+    """The first source that yields the value of a parameter, whose templates are filled as they are."""
+    for source in sources:
+        found = _fill_whole(source, context) if isinstance(source, str) else _read_source(source, context)
+        if found is not None:
+            return found
+    return None
+
+
+def _fill_whole(template: str, context: Context) -> str | None:
+    whole = PLACEHOLDER.fullmatch(template)
+    return fill(template, context) if whole is None else context.look_up(whole["path"])
+
+
 def _read_source(source: Source, context: Context) -> str | None:
     if not isinstance(source, str):
         value = context.look_up(source["member"])

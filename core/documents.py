@@ -32,8 +32,9 @@ def read_yaml(text: str) -> Any:
     """The value of one YAML document; a JSON object is one too."""
     if text.lstrip().startswith("{") and (found := _read_as_json(text)) is not None:
         return found
-    loader = _LOADER(text)
+    loader = None
     try:
+        loader = _LOADER(text)  # which refuses characters, if it is not libyaml's
         value = _Builder(loader).document()
         check_json(value)  # what escapes can write: U+0000, half a surrogate pair
     except MalformedBodyError as error:
@@ -45,7 +46,8 @@ def read_yaml(text: str) -> Any:
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "its end"
         raise DocumentError(f"the document is no YAML at {place}: {error.problem or error.context}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import logging.config
 import sys
 from contextvars import ContextVar
 from typing import Any
@@ -20,19 +21,41 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the req
 
 def configure(level: str) -> None:
     """Sets structlog and the standard library's logging up to write JSON lines to standard error."""
-    shared: list[Any] = [
-        add_request_id,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    logging.getLogger("django.request").setLevel(logging.CRITICAL)  # core.problems logs the same, with the request's id
+    logging.config.dictConfig(standard_logging(level))
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=orjson.dumps)],
+        processors=[*SHARED, structlog.processors.JSONRenderer(serializer=orjson.dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def standard_logging(level: str) -> dict[str, Any]:
+    """What the standard library's `dictConfig` takes, of ours and of the server's: all of it goes one way."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "core.logs.json_formatter"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level.upper()},
+        "loggers": {
+            "django.request": {"level": "CRITICAL"},  # core.problems logs the same, with the request's id
+            "_granian": {"handlers": [], "propagate": True},
+        },
+    }
+
+
+def json_formatter() -> logging.Formatter:
+    """Formats what others log as our own lines are, with the logger's name."""
+    render = structlog.processors.JSONRenderer(serializer=as_text)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *SHARED],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+    )
+
+
+def as_text(line: Any, **options: Any) -> str:
+    return orjson.dumps(line, **options).decode()
 
 
 def add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +63,14 @@ def add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     if known := request_id.get():
         event["request_id"] = known
     return event
+
+
+SHARED: list[Any] = [
+    add_request_id,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
 
 
 def record_activity(activity: Activity) -> None:

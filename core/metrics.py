@@ -6,6 +6,7 @@ import functools
 import os
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -14,6 +15,7 @@ from prometheus_client import (
     Counter,
     Histogram,
     generate_latest,
+    start_http_server,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -55,9 +57,24 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def counted() -> bytes:
+    return generate_latest(counts())
+
+
+def counts() -> CollectorRegistry:
     """What this process has counted, or all processes that share a folder."""
-    registry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def serve_counts() -> None:
+    """Workers by themselves answer at `SYNQMGR_WORKER_METRICS`, in a thread; raises if nothing can listen there."""
+    host, _, port = settings.WORKER_METRICS.rpartition(":")
+    try:
+        start_http_server(int(port), host.strip("[]"), counts())
+    except (ValueError, OSError, OverflowError) as error:
+        raise ImproperlyConfigured(
+            f"SYNQMGR_WORKER_METRICS {settings.WORKER_METRICS!r} cannot be listened at: {error}"
+        ) from error

@@ -204,13 +204,16 @@ class ResourceViewSet(ReadViewSet):
     def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
         """Replaces the object of the address by a body, all or nothing."""
         with transaction.atomic():
-            before = self.locked()
-            serializer = in_mode(self.serializer_class, "update")(before, data=body_of(before), context=self.context())
-            instance, content = self.perform_update(validated(serializer))
+            instance, content = self.perform_update(self.valid_change(self.locked(), body_of))
             self.refuse_outside(instance)
             self.record(subject=instance, document=lambda: self.document(instance))
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
+
+    def valid_change(self, before: Any, body_of: Callable[[Any], Any]) -> Any:
+        """The body of a change, found valid for what the object is."""
+        serializer_class = in_mode(self.serializer_class, "update")
+        return validated(serializer_class(before, data=body_of(before), context=self.context()))
 
     def refuse_shared(self) -> None:
         enter_for_change(self.reader.model)

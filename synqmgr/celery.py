@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 import threading
 import time
 from typing import Any
@@ -20,6 +21,9 @@ from core.environment import refusing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 if not apps.ready:
+    if os.environ.get("SYNQMGR_WORKER_METRICS"):  # before the settings import what counts: the pool shares a folder
+        folder = tempfile.TemporaryDirectory(prefix="synqmgr-metrics-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder.name
     with refusing():
         django.setup()
 
@@ -31,6 +35,7 @@ from core.ledger import bell
 from core.ledger.chores import LOOK, prune_daily
 from core.ledger.services import database_now
 from core.ledger.worker import HAND, Heart, work_until_idle
+from core.metrics import serve_counts
 
 RING_EVERY = 2.0  # seconds; for what becomes due later, and for rings that were lost
 WITHIN = 1.0  # seconds a broker may take to accept a ring
@@ -86,10 +91,12 @@ def ring() -> None:
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def check(**_: Any) -> None:
-    """Refuses to work with settings or keys that a server would refuse to start with."""
+    """Refuses to work with settings or keys that a server would refuse to start with; then tells its numbers."""
     with refusing():
         refuse_unsafe_settings()
         verify_keys()
+        if settings.WORKER_METRICS:
+            serve_counts()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -11,12 +11,13 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
 from tests.faults.ledger import Ledger
 from tests.faults.storm import Storm
-from tests.server import ROOT, Server, serving
+from tests.server import ROOT, Server, free_port, serving
 
 BROKERS = {"redis": "redis://127.0.0.1:6379/9", "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//"}
 SECONDS = 40
@@ -76,6 +77,21 @@ def test_celery__with_a_broker__delivers(tmp_path: Path, broker: str) -> None:
         more = {make(storm) for _ in range(10)}  # one of them is refused at first
         assert wait_for(storm.ledger, more) == more | {first}
         assert max(storm.ledger.received.values()) == 1
+
+
+def test_celery__with_a_port__tells_the_numbers_of_its_processes(tmp_path: Path, broker: str) -> None:
+    queue, port = f"test-{uuid.uuid4().hex[:8]}", free_port()
+    more = {"CELERY_BROKER_URL": broker, "SYNQMGR_CELERY_QUEUE": queue, "SYNQMGR_WORKER_METRICS": f"127.0.0.1:{port}"}
+    with serving(tmp_path, **more) as server, celery_worker(server):
+        storm = Storm(server, tmp_path)
+        storm.subscribe()
+        wait_for(storm.ledger, {make(storm)})
+        until, text = time.monotonic() + SECONDS, ""
+        while 'synqmgr_runs_total{kind="delivery",outcome="done"}' not in text:
+            assert time.monotonic() < until, text + (tmp_path / "celery.log").read_text()
+            time.sleep(0.1)
+            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
 
 
 def test_celery__whose_broker_is_away__holds_up_no_change_and_delivers_later(tmp_path: Path) -> None:

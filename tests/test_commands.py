@@ -117,6 +117,18 @@ def test_bootstrap__again__makes_a_new_token_of_the_same_organization(environmen
     assert not TOKEN.search(plain)
 
 
+def test_bootstrap__several_at_once__make_one_organization_and_one_token(environment: dict[str, str]) -> None:
+    manage(environment, "create_keys")
+    manage(environment, "migrate", "--verbosity", "0")
+    commands = [
+        [sys.executable, "manage.py", "bootstrap", "--json", "--if-new", "--name", name] for name in ("a", "b", "a")
+    ]
+    begun = [subprocess.Popen(each, cwd=ROOT, env=environment, stdout=subprocess.PIPE) for each in commands]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in begun]
+    assert len({answer["organization_id"] for answer in answers}) == 1
+    assert sorted(answer["token"] is None for answer in answers) == [False, True, True]
+
+
 # --- serve ---------------------------------------------------------------------------------------
 
 
@@ -126,6 +138,11 @@ def test_serve__from_nothing__prints_what_is_needed_once(environment: dict[str, 
         (token,) = set(TOKEN.findall(first))
         assert f":{serving.port}/v1" in first
         assert "/docs" in first
+        assert "[INFO]" not in first
+        logged = [json.loads(line) for line in first.splitlines() if line.startswith("{")]
+        assert {"event": "Listening at: http://127.0.0.1:" + str(serving.port), "level": "info"}.items() <= next(
+            line.items() for line in logged if line.get("logger") == "_granian" and "Listening" in line["event"]
+        )
         status, answer = serving.get("/v1/organization", token)
         assert status == 200
         assert answer["result"]["id"] in first
@@ -142,6 +159,22 @@ def test_serve__from_nothing__prints_what_is_needed_once(environment: dict[str, 
         assert answer["result"]["id"] in serving.printed
         assert serving.get("/v1/organization", token) == (200, answer)
     assert token not in serving.printed
+
+
+def test_serve__in_production__prints_no_token_and_says_how_to_get_one(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    production = {
+        "SYNQMGR_PRODUCTION": "true",
+        "SYNQMGR_ROOT_KEYS": KEY,
+        "SYNQMGR_ALLOWED_HOSTS": "localhost,127.0.0.1",
+    }
+    with Serving(environment, tmp_path, **production) as serving:
+        assert "manage.py bootstrap" in serving.printed
+        assert serving.get("/readyz")[0] == 200
+        made = bootstrap(environment | production)
+        assert serving.get("/v1/organization", made["token"])[0] == 200
+        assert not TOKEN.search(serving.printed)
 
 
 def test_serve__metrics__are_for_this_machine_or_a_token(environment: dict[str, str], tmp_path: Path) -> None:

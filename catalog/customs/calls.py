@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import orjson
 
@@ -114,9 +114,9 @@ class _Call:
 
     def page(self, cursor: str | None) -> Page:
         paging = self.operation.get("pagination", {})
-        url, query = self.address(cursor, paging)
+        url = self.address(cursor, paging)
         self.take_permit()
-        answer = self.asked(url, query)
+        answer = self.asked(url)
         body = self.read(answer)
         result = self.result_of(body)
         if not paging:
@@ -141,18 +141,16 @@ class _Call:
                 headers={"Retry-After": str(verdict.seconds)},
             )
 
-    def address(self, cursor: str | None, paging: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    def address(self, cursor: str | None, paging: Mapping[str, Any]) -> str:
         """Where a page is. A URL that the provider gave for it must lead to the same host: credentials go with it."""
         if cursor is not None and paging.get("style") in ("url", "link"):
             given, own = parse_url(cursor), parse_url(self.base)
             if (given.scheme, given.authority) != (own.scheme, own.authority):
                 raise UnexpectedAnswerError(f"{self.provider} names a next page at another host: {given}.")
-            url, _, given_query = cursor.partition("?")
-            return url, dict(parse_qsl(given_query, keep_blank_values=True))
+            return cursor
         query = self.filled({n: as_text(v) for n, v in self.operation.get("query", {}).items()})
-        return self.base + fill_path(localized(self.operation["path"]), self.context), query | page_query(
-            paging, cursor
-        )
+        url = self.base + fill_path(localized(self.operation["path"]), self.context)
+        return _with_query(url, query | page_query(paging, cursor))
 
     def filled(self, templates: Mapping[str, str]) -> dict[str, str]:
         """Parameters by name, without those whose value is not given."""
@@ -164,14 +162,14 @@ class _Call:
                 continue
         return found
 
-    def asked(self, url: str, query: Mapping[str, str]) -> OutboundAnswer:
+    def asked(self, url: str) -> OutboundAnswer:
         """The answer; with a new access token when the kept one is not taken any more."""
         kept = self.connection.signed.pop(self.endpoint, None)
         signed = kept or self.signed_in()
-        answer = self.sent(url, query, signed)
+        answer = self.sent(url, signed)
         if answer.status == 401 and kept is not None:
             signed = self.signed_in()
-            answer = self.sent(url, query, signed)
+            answer = self.sent(url, signed)
         if answer.status not in (401, 403):
             self.connection.signed[self.endpoint] = signed
         return answer
@@ -182,16 +180,13 @@ class _Call:
             raise UnfillableError(f"it takes no credential of type `{self.kind}`")
         return sign_in(scheme, self.context, self.caller)
 
-    def sent(self, url: str, query: Mapping[str, str], signed: SignIn) -> OutboundAnswer:
+    def sent(self, url: str, signed: SignIn) -> OutboundAnswer:
         headers = {"Accept": "application/json", **self.filled(self.operation.get("headers", {})), **signed.headers}
         body = b""
         if "body" in self.operation:
             headers["Content-Type"] = "application/json"
             body = orjson.dumps(self.fill_body(self.operation["body"]))
-        whole = urlencode({**query, **signed.query})
-        return self.caller.call(
-            self.operation.get("method", "GET"), url + (f"?{whole}" if whole else ""), headers, body
-        )
+        return self.caller.call(self.operation.get("method", "GET"), _with_query(url, signed.query), headers, body)
 
     def fill_body(self, node: Any) -> Any:
         """A JSON value with its placeholders filled. One that is the whole of a text keeps the argument's own type."""
@@ -244,3 +239,12 @@ class _Call:
         if found is None and pointer and body is not None:
             raise UnexpectedAnswerError(f"{self.provider} did not answer as expected: there is no `{pointer}`.")
         return found
+
+
+def _with_query(url: str, query: Mapping[str, str]) -> str:
+    """An address with parameters, each in place of those that it has by that name; the others stay as they are."""
+    if not query:
+        return url
+    place, _, given = url.partition("?")
+    kept = [each for each in given.split("&") if each and unquote_plus(each.partition("=")[0]) not in query]
+    return f"{place}?{'&'.join([*kept, urlencode(query)])}"

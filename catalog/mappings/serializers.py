@@ -8,8 +8,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from catalog.mappings.models import LONGEST, Mapping
-from catalog.mappings.services import keep_version, read_template
+from catalog.mappings.services import Document, keep_version, read_document
 from core.documents import DocumentError
+from core.errors import ConflictError
 from core.fields import InstantField, IntegerField, JsonObjectField, ListField, StringField
 from core.serializers import ResourceSerializer, StrictSerializer
 
@@ -31,26 +32,29 @@ class MappingSerializer(ResourceSerializer):
         fields: ClassVar[tuple[str, ...]] = (*BASE, "data")
         read_only = ("id", "organization_id", "created_at", "updated_at")
 
-    template: Any
+    document: Document
 
     def validate_data(self, data: str) -> str:
+        checked: Document | None = self.context["view"].checked
+        if checked is not None and checked.text != data:
+            raise ConflictError("the mapping was changed at the same moment")
         try:
-            self.template, errors = read_template(text=data)
+            self.document = checked or read_document(text=data)
         except DocumentError as error:
             raise ValidationError(str(error)) from error
-        if errors:
-            raise ValidationError(errors)
+        if self.document.errors:
+            raise ValidationError(self.document.errors)
         return data
 
     def create(self, validated_data: dict[str, Any]) -> Mapping:
         mapping: Mapping = super().create(validated_data)
-        keep_version(mapping=mapping, template=self.template)
+        keep_version(mapping=mapping, template=self.document.template)
         return mapping
 
     def update(self, instance: Mapping, validated_data: dict[str, Any]) -> Mapping:
         instance.version += 1
         mapping: Mapping = super().update(instance, validated_data)
-        keep_version(mapping=mapping, template=self.template)
+        keep_version(mapping=mapping, template=self.document.template)
         return mapping
 
 

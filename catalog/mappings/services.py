@@ -28,15 +28,24 @@ class Located:
     version: int
 
 
-def read_template(*, text: str) -> tuple[Any, list[str]]:
-    """The value of a mapping's document, and what is wrong with its expressions. No expression is evaluated."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A mapping's document, the value it holds, and what is wrong with its expressions."""
+
+    text: str
+    template: Any
+    errors: list[str]
+
+
+def read_document(*, text: str) -> Document:
+    """Reads a document and compiles its expressions, in another process; none is evaluated. Call it without a lock."""
     template = read_yaml(text)
     if not isinstance(template, dict | str):
         raise DocumentError("the document must be an object whose texts are expressions, or one expression")
     answer = POOL.ask({"check": template})
     if "failure" in answer:
-        return template, [_worded(answer.get("place", ""), answer["failure"])]
-    return template, [f"{place or 'the expression'}: {message}" for place, message in answer["errors"]]
+        return Document(text, template, [_worded(answer.get("place", ""), answer["failure"])])
+    return Document(text, template, [f"{place or 'the expression'}: {message}" for place, message in answer["errors"]])
 
 
 def keep_version(*, mapping: Mapping, template: Any) -> None:

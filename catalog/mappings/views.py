@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,10 +20,11 @@ from catalog.mappings.serializers import (
     MappingSerializer,
     MappingVersionSerializer,
 )
-from catalog.mappings.services import find_chain, find_version, locate
+from catalog.mappings.services import Document, find_chain, find_version, locate
 from core.columns import format_instant
 from core.listing import read_boolean, refuse_unknown
 from core.models import Resource
+from core.preconditions import refuse_unless_matching
 from core.reading import Reader, find, missing, reader_of
 from core.references import refuse_while_used
 from core.serializers import validated
@@ -62,6 +64,8 @@ class MappingViewSet(ResourceViewSet):
         "apply": {"mappings": ["tickets", "titles:3"], "data": {"key": "A-1", "summary": "Leak", "priority": "high"}},
     }
 
+    checked: Document | None = None  # that of a change, read before its lock
+
     @property
     def reader(self) -> Reader:
         return reader_of(MappingBaseSerializer if self.action == "list" else MappingSerializer)
@@ -69,6 +73,14 @@ class MappingViewSet(ResourceViewSet):
     def perform_create(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         instance, content = super().perform_create(serializer)
         return instance, {"result": {"mapping": content["result"]}}
+
+    def change(self, body_of: Callable[[Any], Any]) -> HttpResponse:
+        """Replaces a mapping, whose expressions are compiled before it is locked: on SQLite all writers would wait."""
+        self.refuse_shared()
+        before = find(Mapping, self.identifier())
+        refuse_unless_matching(self.request.headers, self.tag(before))
+        self.checked = self.valid_change(before, body_of).document
+        return super().change(body_of)
 
     def perform_update(self, serializer: Any) -> tuple[Resource, dict[str, Any]]:
         mapping = serializer.instance

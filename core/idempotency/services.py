@@ -96,7 +96,10 @@ def _again(key: str, token_id: str, fingerprint: bytes) -> Once | HttpResponse:
     if reach != _reach():
         raise ForbiddenError("the token is good for another part of the organization than when this key was used")
     headers = {"Idempotent-Replayed": "true"} | ({"ETag": etag} if etag else {})
-    return HttpResponse(content, content_type="application/json", status=status, headers=headers)
+    answer = HttpResponse(content, status=status, headers=headers)
+    if content:
+        answer["Content-Type"] = "application/json"
+    return answer
 
 
 def _reach() -> str:

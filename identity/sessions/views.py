@@ -195,6 +195,7 @@ class SessionViewSet(ScopedViewSet):
         with transaction.atomic():
             delete_token(token=token_of(principal=self.principal))
             self.record(object_id=self.principal.member_id)
+            self.settle(b"", 204)
         return HttpResponse(status=204)
 
     @action(detail=False, methods=["post"], url_path="second_factor")
@@ -238,4 +239,5 @@ class SessionViewSet(ScopedViewSet):
         with transaction.atomic():
             factors.remove(member=member)
             self.record(object_id=member.id)
+            self.settle(b"", 204)
         return HttpResponse(status=204)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 
 from core.columns import IdColumn, InstantColumn, TextColumn
@@ -14,16 +13,14 @@ from core.tenancy import TenantModel
 class Usage(TenantModel):
     """What one integration used in one month, with the names it had at its last call.
 
-    It refers to nothing but the organization, so that it outlives the integration and the account.
+    It refers to nothing, so that it outlives the integration, the account and the organization.
     """
 
     resource_type: ClassVar[str] = "billing"
     account_column = "account_id"
     narrowed_by = {"organizations": "organization_id", "categories": "category"}
 
-    organization = models.ForeignKey(
-        settings.ORGANIZATION_MODEL, models.CASCADE, related_name="+", db_index=False, editable=False
-    )
+    organization_id = IdColumn(editable=False)
     above_id = IdColumn(null=True)  # the organization above, which sees the bill too
     month = TextColumn(max_length=7)  # YYYY-MM, in UTC
     integration_id = IdColumn()
@@ -43,8 +40,8 @@ class Usage(TenantModel):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["integration_id", "month"], name="usage_once_a_month")]
         indexes = [
-            models.Index(fields=["organization", "month", "id"], name="usage_by_month"),
-            models.Index(fields=["above_id", "organization", "month", "id"], name="usage_by_above"),
+            models.Index(fields=["organization_id", "month", "id"], name="usage_by_month"),
+            models.Index(fields=["above_id", "organization_id", "month", "id"], name="usage_by_above"),
         ]
 
     def __str__(self) -> str:

@@ -48,23 +48,28 @@ def usage_in_reach() -> QuerySet[Usage]:
     return Usage._base_manager.filter(condition(Usage, scope) | condition(UsageBelow, scope))
 
 
-def find_billed(identifier: str) -> Organization:
-    """The organization in scope or one below it, by id or name."""
+def find_billed(identifier: str) -> tuple[str, str]:
+    """Id and name of the organization in scope or one below it, by either; one that was deleted by its id alone."""
     identifier = identifier.lower()
     named = {"id" if is_id(identifier) else "name": identifier}
     for model in (Organization, SubOrganization):
         found: Organization | None = model.objects.filter(**named).first() if "\x00" not in identifier else None
         if found is not None:
-            return found
+            return found.id, found.name
+    if is_id(identifier):
+        last = usage_in_reach().filter(**{"organization_id": identifier}).order_by("month").last()
+        if last is not None:
+            return last.organization_id, last.organization_name
     raise missing(Organization, identifier)
 
 
-def show_report(*, of: Organization, month: str) -> dict[str, Any]:
-    """The report of one organization and month, which may have nothing in it."""
-    named = {"organization_id": of.id, "month": month}
+def show_report(*, of: tuple[str, str], month: str) -> dict[str, Any]:
+    """The report of one organization, by id and name, and month, which may have nothing in it."""
+    organization_id, name = of
+    named = {"organization_id": organization_id, "month": month}
     rows = usage_in_reach().filter(**named)
     times = rows.aggregate(created_at=Min("created_at"), updated_at=Max("updated_at"))
-    return _report({**named, "organization_name": of.name, **times}, _lines(rows), timezone.now())
+    return _report({**named, "organization_name": name, **times}, _lines(rows), timezone.now())
 
 
 def list_reports(*, asked: ListRequest, filterset: type[FilterSet]) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from bridge.agent import Agent
 from bridge.credential import Credential, CredentialError, read_credential
+from bridge.reach import Reach
 from bridge.service import Service, ServiceError
 from core.columns import new_id
+from core.outbound import OutboundRequest
+from core.outbound.relay import pack_request
 from tests.bridge.agents import AgentProcess, running
 from tests.core.outbound_servers import listen, make_tls, reply
 from tests.server import ROOT, free_port
@@ -113,3 +118,18 @@ def test_service__with_a_certificate_of_nobody__is_not_talked_to(
             Service(credential, new_id()).take()
         monkeypatch.setenv("SSL_CERT_FILE", str(trust))
         assert Service(credential, new_id()).take()[0] is None
+
+
+def test_answer__that_a_proxy_refuses_for_its_size__is_said_to_be_too_large() -> None:
+    statuses = iter([b"413 Request Entity Too Large", b"204 No Content"])  # the first has no problem of the service's
+
+    def proxy(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 " + next(statuses) + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with listen(proxy) as listener:
+        credential = Credential(credential_text(), new_id(), f"http://127.0.0.1:{listener.port}", None)  # type: ignore[arg-type]
+        agent = Agent(Service(credential, new_id()), Reach(), 1)
+        agent.free.acquire()
+        agent.handle(pack_request(new_id(), OutboundRequest(method="GET", url="https://10.0.0.1/")))
+    assert len(listener.requests) == 2
+    assert b"refused it with 413" in listener.requests[1]

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import httpx2
 import pytest
 from pytest_django.fixtures import Settings
 
-from catalog.customs.calls import Connection, Page, call_operation, each_page
+from catalog.customs.calls import Connection, call_operation
 from catalog.errors import CredentialRejectedError, ProviderBusyError, UnexpectedAnswerError
 from core.columns import new_id
 from core.errors import InvalidError, NotFoundError, ProblemError, ProviderFailedError
 from core.limits.limiter import limiter
-from core.outbound import OutboundAnswer, OutboundRefusedError, OutboundRequest
+from core.outbound import OutboundRefusedError, OutboundRequest
 from tests.catalog.definitions import DEFINITION, changed, config_of, with_operation
 from tests.catalog.provider_server import Answer, Asked, serve
-
-URL = "https://desk.example/api"
-TOKEN = ("token", {"type": "token", "secret": "right"})
-Script = Callable[[OutboundRequest], tuple[int, Any, dict[str, str]]]
-
-
-@dataclasses.dataclass
-class Way:
-    """A way out of one's own, such as a bridge: it answers by a script and remembers what it was given."""
-
-    script: Script
-    sent: list[OutboundRequest] = dataclasses.field(default_factory=list)
-
-    def send(self, request: OutboundRequest) -> OutboundAnswer:
-        self.sent.append(request)
-        status, content, headers = self.script(request)
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        return OutboundAnswer(status, httpx2.Headers(headers), body)
-
-
-def always(content: Any, status: int = 200, **headers: str) -> Way:
-    return Way(lambda request: (status, content, headers))
-
-
-def connect(definition: dict[str, Any], way: Way, secret: Any = TOKEN, url: str | None = URL) -> Connection:
-    config = config_of(new_id(), url)
-    return Connection(definition, config, {"/endpoints/default/credential": secret}, new_id(), way.send)
-
-
-def call(way: Way, definition: dict[str, Any], operation: str = "call", **arguments: Any) -> Page:
-    return call_operation(connection=connect(definition, way), operation=operation, arguments=arguments)
+from tests.catalog.ways import TOKEN, URL, Way, always, call, connect
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +124,27 @@ def test_call__access_token__is_kept_and_fetched_anew_when_it_is_not_taken_any_m
         call_operation(connection=connection, operation="call")
 
 
+@pytest.mark.parametrize(
+    "scope, audience, form",
+    [
+        (
+            "read:{tags.site} write",
+            "https://{tags.site}.example",
+            "read%3Anorth+write&audience=https%3A%2F%2Fnorth.example",
+        ),
+        ("{tags.site}", "{tags.site}", "north&audience=north"),
+    ],
+)
+def test_call__oauth_parameters_with_tags__are_filled_as_they_are(scope: str, audience: str, form: str) -> None:
+    way = always({"access_token": "x"})
+    scheme = {"scheme": "oauth2", "token_url": "https://{tags.site}.example", "scope": scope}
+    auth = {"o_auth_client": {**scheme, "params": {"audience": audience}}}
+    client = ("o_auth_client", {"client_id": "app", "client_secret": "hush"})
+    call_operation(connection=connect(with_operation() | {"auth": auth}, way, client), operation="call")
+    assert way.sent[0].url == "https://north.example"
+    assert way.sent[0].body == f"grant_type=client_credentials&scope={form}".encode()
+
+
 @pytest.mark.parametrize("skip", [True, False])
 def test_call__skip_tls_verify__is_heeded_for_the_endpoint(skip: bool) -> None:
     way = always({})
@@ -235,110 +224,6 @@ def test_call__unknown_operation_or_missing_argument__is_told(
     with pytest.raises(error):
         call(way, DEFINITION, operation, **arguments)
     assert way.sent == []
-
-
-# --- pages ---------------------------------------------------------------------------------------
-
-ITEMS = [["a", "b"], ["c", "d"], ["e"]]
-
-
-def pages_by(style: dict[str, Any], script: Script, response: str = "/items") -> tuple[list[Any], list[str]]:
-    way = Way(script)
-    definition = with_operation(pagination=style, response=response, query={"q": "x"})
-    found = [page.result for page in each_page(connection=connect(definition, way), operation="call")]
-    return found, [sent.url.removeprefix(f"{URL}/call?") for sent in way.sent]
-
-
-def parameter(request: OutboundRequest, name: str) -> str | None:
-    found: str | None = httpx2.URL(request.url).params.get(name)
-    return found
-
-
-def test_pages__by_number__end_with_an_empty_or_short_one() -> None:
-    def script(request: OutboundRequest) -> tuple[int, Any, dict[str, str]]:
-        number = int(parameter(request, "page") or 0)
-        return 200, {"items": ITEMS[number - 1] if number <= 3 else []}, {}
-
-    found, asked = pages_by({"style": "page", "parameter": "page"}, script)
-    assert (found, asked) == ([*ITEMS, []], ["q=x&page=1", "q=x&page=2", "q=x&page=3", "q=x&page=4"])
-    found, asked = pages_by({"style": "page", "parameter": "page", "size": 2}, script)
-    assert (found, len(asked)) == (ITEMS, 3)
-
-
-def test_pages__by_offset__count_the_items() -> None:
-    def script(request: OutboundRequest) -> tuple[int, Any, dict[str, str]]:
-        return 200, {"items": list("abcde")[int(parameter(request, "skip") or 0) :][:2]}, {}
-
-    found, asked = pages_by({"style": "offset", "parameter": "skip", "size": 2}, script)
-    assert (found, asked) == (ITEMS, ["q=x&skip=0", "q=x&skip=2", "q=x&skip=4"])
-
-
-@pytest.mark.parametrize("end", [None, "", "absent"])
-def test_pages__by_cursor__end_without_one(end: str | None) -> None:
-    def script(request: OutboundRequest) -> tuple[int, Any, dict[str, str]]:
-        at = int(parameter(request, "after") or 0)
-        meta = {"next": at + 1} if at < 2 else {} if end == "absent" else {"next": end}
-        return 200, {"items": ITEMS[at], "meta": meta}, {}
-
-    found, asked = pages_by({"style": "cursor", "parameter": "after", "at": "/meta/next"}, script)
-    assert (found, asked) == (ITEMS, ["q=x", "q=x&after=1", "q=x&after=2"])
-
-
-@pytest.mark.parametrize("prefix", ["https://desk.example", "", "https://DESK.example:443"])
-@pytest.mark.parametrize("style", [{"style": "url", "at": "/next"}, {"style": "link"}], ids=["url", "link"])
-def test_pages__by_address__are_followed_at_the_same_host(style: dict[str, str], prefix: str) -> None:
-    def script(request: OutboundRequest) -> tuple[int, Any, dict[str, str]]:
-        at = int(parameter(request, "at") or 0)
-        following = f"{prefix}/api/call?at={at + 1}&z=%26" if at < 2 else None
-        link = f'<{URL}?x>; rel="prev", <{following}>; title="a, b"; rel="last next"' if following else ""
-        return 200, {"items": ITEMS[at], "next": following}, {"Link": link}
-
-    found, asked = pages_by(style, script)
-    assert found == ITEMS
-    assert [url.partition("?")[2] or url for url in asked] == ["q=x", "at=1&z=%26", "at=2&z=%26"]
-
-
-@pytest.mark.parametrize(
-    "following",
-    [
-        "https://evil.example/call?at=1",
-        "http://desk.example/call?at=1",
-        "https://desk.example:8443/call",
-        "//evil.example/call",
-        "https://desk.example@evil.example/",
-        "https://desk.example\\@evil.example/",
-        "javascript:alert(1)",
-        "https://127.0.0.1/",
-    ],
-)
-def test_pages__next_address_elsewhere__gets_no_credential(following: str) -> None:
-    way = always({"items": [1], "next": following})
-    definition = with_operation(pagination={"style": "url", "at": "/next"}, response="/items")
-    pages = each_page(connection=connect(definition, way), operation="call")
-    assert next(pages).result == [1]
-    with pytest.raises((UnexpectedAnswerError, OutboundRefusedError)):
-        next(pages)
-    assert len(way.sent) == 1
-
-
-def test_pages__that_lead_to_themselves_or_nowhere__end() -> None:
-    style = {"style": "cursor", "parameter": "after", "at": "/next"}
-    definition = with_operation(pagination=style, response="/items")
-    with pytest.raises(UnexpectedAnswerError):
-        list(each_page(connection=connect(definition, always({"items": [], "next": "x"})), operation="call"))
-    for wrong in ([1], {"a": 1}, True, 1.5, "x" * 5000):
-        with pytest.raises(UnexpectedAnswerError):
-            call(always({"items": [], "next": wrong}), definition)
-    endless = connect(with_operation(pagination={"style": "page", "parameter": "p"}), always([1]))
-    pages = list(each_page(connection=endless, operation="call", cursor="3", most=7))
-    assert (len(pages), pages[-1].next) == (7, "10")
-
-
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "\u0661", "9" * 13])
-def test_page__cursor_that_is_no_number__is_refused(cursor: str) -> None:
-    connection = connect(with_operation(pagination={"style": "page", "parameter": "p"}), always([]))
-    with pytest.raises(InvalidError):
-        call_operation(connection=connection, operation="call", cursor=cursor)
 
 
 # --- limits --------------------------------------------------------------------------------------

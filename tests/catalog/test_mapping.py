@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 import pytest
+from django.db import connection
 
+from catalog.mappings.evaluation import POOL
 from catalog.mappings.models import MappingVersion
 from core.columns import new_id
 from core.tenancy import scoped
@@ -151,6 +153,44 @@ def test_mapping__refused_save__is_no_version(acme: Api) -> None:
     stale = made | {"data": "v: 2", "updated_at": "2020-01-01T00:00:00.000000Z"}
     assert_problem(acme.put("/v1/mappings/tickets", stale), 409)
     assert len(ok(acme.get("/v1/mappings/tickets/versions"))) == 1
+
+
+def test_mapping__every_way_to_check_it__holds_no_lock_meanwhile(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, locked, outside = POOL.ask, [], len(connection.savepoint_ids)  # the test itself is in a transaction
+
+    def watched(request: dict[str, Any]) -> Any:
+        locked.append(len(connection.savepoint_ids) > outside)
+        return ask(request)
+
+    monkeypatch.setattr(POOL, "ask", watched)
+    made = make_mapping(acme, "v: 1")
+    ok(acme.put("/v1/mappings/tickets", made | {"data": "v: 2"}))
+    save(acme, "tickets", "v: 3")
+    assert_problem(acme.put("/v1/mappings/tickets", made | {"data": "v: '['"}), 400, at="/data")
+    assert applied(acme, "tickets") == {"v": 3}
+    assert locked == [False] * 5
+
+
+def test_mapping__changed_while_a_patch_is_checked__never_gets_its_old_document_back(
+    acme: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = POOL.ask
+
+    def interrupted(request: dict[str, Any]) -> Any:
+        answer = ask(request)
+        monkeypatch.undo()
+        save(acme, "tickets", "v: 2")
+        return answer
+
+    make_mapping(acme, "v: 1")
+    monkeypatch.setattr(POOL, "ask", interrupted)
+    rename = [{"op": "replace", "path": "/fullname", "value": "Tickets"}]
+    assert_problem(acme.patch("/v1/mappings/tickets", rename), 409)
+    ok(acme.patch("/v1/mappings/tickets", rename))
+    monkeypatch.setattr(POOL, "ask", interrupted)
+    save(acme, "tickets", "v: 3")
+    shown = ok(acme.get("/v1/mappings/tickets"))
+    assert (shown["fullname"], shown["data"]) == ("Tickets", "v: 3")
 
 
 # --- chains --------------------------------------------------------------------------------------

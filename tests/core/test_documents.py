@@ -6,7 +6,9 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 
+from core import documents
 from core.documents import DocumentError, read_yaml
 
 
@@ -31,6 +33,13 @@ from core.documents import DocumentError, read_yaml
 )  # fmt: skip
 def test_document__plain_data__is_read_as_it_looks(text: str, value: Any) -> None:
     assert read_yaml(text) == value
+
+
+def test_document__read_without_libyaml__refuses_characters_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_LOADER", yaml.SafeLoader)
+    assert read_yaml("a: [1, b]") == {"a": [1, "b"]}
+    with pytest.raises(DocumentError, match="a character that YAML has not"):
+        read_yaml("a: \x01")
 
 
 @pytest.mark.parametrize(

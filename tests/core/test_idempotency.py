@@ -15,6 +15,8 @@ from accounts.models import Account
 from core.idempotency.models import IdempotentRequest
 from core.tenancy import scoped
 from tests.api import Api
+from tests.identity.test_member import SECRET, make_member
+from tests.identity.test_session import enrol
 from tests.objects import make_account
 
 KEY = {"Idempotency-Key": "order 4711"}
@@ -37,12 +39,11 @@ def test_post__again_with_its_key__answers_the_same_and_does_nothing(acme: Api) 
     assert again.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
     assert count(acme) == 1
-    with scoped(acme.scope):
-        assert count_events() == 1
+    assert events_in(acme) == 1
 
 
-def count_events() -> int:
-    with connection.cursor() as cursor:
+def events_in(api: Api) -> int:
+    with scoped(api.scope), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM events_auditevent")
         return int(cursor.fetchone()[0])
 
@@ -117,14 +118,24 @@ def test_answer__with_secrets__is_sealed_and_comes_whole(acme: Api) -> None:
         assert secret.encode() not in bytes(IdempotentRequest.objects.get().sealed_answer)
 
 
-def test_post__that_changes_nothing__is_answered_again_too(acme: Api) -> None:
-    account = make_account(acme)
-    config = {"type": "ticketing_mock", "name": "x"}
-    path = f"/v1/integrations/{account['id']}/verify"
-    first = acme.post(path, {"integration": {"provider_config": {"type": "siem_mock_siem"}}}, headers=KEY)
-    again = acme.post(path, {"integration": {"provider_config": {"type": "siem_mock_siem"}}}, headers=KEY)
-    assert first.status_code == again.status_code, (first.content, config)
-    assert first.content == again.content
+def test_post__that_makes_no_object__is_answered_again_too(acme: Api) -> None:
+    path = f"/v1/integrations/{make_account(acme)['id']}/verify"
+    body = {"integration": {"name": "x", "provider_config": {"type": "ticketing_mock_ticketing"}}}
+    first, before = acme.post(path, body, headers=KEY), events_in(acme)
+    again = acme.post(path, body, headers=KEY)
+    assert first.status_code == again.status_code == 200, first.content
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+    assert events_in(acme) == before
+
+
+def test_post__without_an_answer__has_none_again(acme: Api) -> None:
+    make_member(acme)
+    session = acme.log_on("ada@example.com", SECRET)
+    _, recovery = enrol(session)
+    first, again = (session.post("/v1/auth/second_factor/remove", {"code": recovery[3]}, headers=KEY) for _ in range(2))
+    assert (first.status_code, again.status_code, again.content) == (204, 204, b"")
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers.get("Content-Type") == first.headers.get("Content-Type")
 
 
 def test_effect__whose_transaction_fails__leaves_nothing(

@@ -166,6 +166,21 @@ def test_billing__after_deletion__stands(acme: Api) -> None:
     assert ok(acme.get("/v1/billing"))[0]["csv_data"] == before
 
 
+def test_billing__after_deletion_of_a_branch__stands_for_the_one_above(acme: Api, globex: Api) -> None:
+    branch = below(acme)
+    use(branch, ago=1)
+    use(branch)
+    before = ok(acme.get("/v1/billing"))
+    one = ok(acme.get(f"/v1/billing/{branch.id}/partial"))
+    assert acme.delete(f"/v1/suborgs/{branch.id}").status_code == 204
+    assert [report["csv_data"] for report in ok(acme.get("/v1/billing"))] == [report["csv_data"] for report in before]
+    assert ok(acme.get(f"/v1/billing/{branch.id}/partial"))["csv_data"] == one["csv_data"]
+    assert f"billing-{month_ago(1)}.csv" in unpacked(acme.get("/v1/billing/export"))
+    assert acme.get("/v1/billing/branch/partial").status_code == 404
+    assert ok(globex.get("/v1/billing")) == []
+    assert globex.get(f"/v1/billing/{branch.id}/partial").status_code == 404
+
+
 def test_export__several_months__leaves_out_those_without_usage(acme: Api) -> None:
     use(acme, ago=3)
     use(acme, ago=1)

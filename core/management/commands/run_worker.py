@@ -11,12 +11,12 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from prometheus_client import start_http_server
+from django.core.management.base import BaseCommand, CommandParser
 
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
 from core.ledger.worker import WorkerLoop
+from core.metrics import serve_counts
 
 RESTART_AFTER = 1.0  # seconds
 
@@ -40,7 +40,9 @@ class Command(BaseCommand):
             return
         refuse_unsafe_settings()
         verify_keys()
-        serve_metrics()
+        # One beside a server shares the folder that the server reads.
+        if settings.WORKER_METRICS and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            serve_counts()
         loop = WorkerLoop(options["threads"])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
@@ -50,19 +52,6 @@ class Command(BaseCommand):
             os._exit(
                 1
             )  # the interpreter would wait for the threads; another worker does their work when its lease ends
-
-
-def serve_metrics() -> None:
-    """A worker of its own tells its numbers itself; one beside a server shares the folder that the server reads."""
-    if not settings.WORKER_METRICS or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        return
-    host, _, port = settings.WORKER_METRICS.rpartition(":")
-    try:
-        start_http_server(int(port), host.strip("[]"))
-    except (ValueError, OSError, OverflowError) as error:
-        raise CommandError(
-            f"SYNQMGR_WORKER_METRICS {settings.WORKER_METRICS!r} cannot be listened at: {error}"
-        ) from error
 
 
 def keep(parent: int, threads: int) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import transaction
+from django.db import connection, transaction
 
 from core.tenancy import Scope, scoped, unscoped
 from identity.permissionsets.sets import Permissions
@@ -14,6 +14,8 @@ from identity.services import open_organization
 from identity.tokens.services import TokenSpec, issue_token
 from organizations.models import Organization, OrganizationType
 from organizations.services import create_organization
+
+LOCK = 6_027_171_583  # PostgreSQL's number of it: any that nothing else takes
 
 
 class Command(BaseCommand):
@@ -27,6 +29,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
+        wait_for_others()
         with unscoped("bootstrap looks for the root organization before any scope exists"):
             organization = Organization.objects.filter(organization_type=OrganizationType.ROOT).first()
         token = None
@@ -47,3 +50,10 @@ class Command(BaseCommand):
         self.stdout.write(f"organization id       {answer['organization_id']}")
         if answer["token"]:
             self.stdout.write(f"administrator token   {answer['token']}  (shown this once)")
+
+
+def wait_for_others() -> None:
+    """Until no other bootstrap is under way, so that there is one root organization. SQLite has one writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from django.db import connection
 
 from core.checks import refuse_unsafe_settings
 from core.crypto.startup import verify_keys
+from core.logs import standard_logging
 
 # Of each worker. SQLite has one writer, more threads only wait; the second is for a bridge's agent, which brings the
 # answer that the first may be waiting for.
@@ -25,7 +27,8 @@ SECONDS_TO_STOP = 20  # for what is being answered when the server is told to st
 
 class Command(BaseCommand):
     help = (
-        "Makes what is missing (key file, tables, the first organization), starts a worker beside it and serves. "
+        "Makes what is missing (key file, tables, the first organization), starts a worker beside it and serves. In "
+        "production it makes tables alone, and `manage.py bootstrap` the first organization and its token. "
         "Reads HOST (127.0.0.1), PORT (8000) and WORKERS (2) from the environment."
     )
 
@@ -40,7 +43,10 @@ class Command(BaseCommand):
         address = f"http://{'localhost' if host in ('127.0.0.1', '::1', '0.0.0.0') else host}:{port}"  # noqa: S104
         self.stdout.write(f"API                   {address}/v1")
         self.stdout.write(f"API docs              {address}/docs  {address}/redoc  {address}/openapi.yaml")
-        call_command("bootstrap", if_new=True, stdout=self.stdout)
+        if settings.PRODUCTION:  # where what is printed is kept, and read by others
+            self.stdout.write("administrator token   `manage.py bootstrap` makes one and prints it")
+        else:
+            call_command("bootstrap", if_new=True, stdout=self.stdout)
         self.stdout.flush()
         connection.close()
         self.replace_process(host, port)
@@ -55,6 +61,9 @@ class Command(BaseCommand):
         arguments = ["--interface", "wsgi", "--no-ws", "--no-access-log", "--host", host, "--port", str(port)]
         arguments += ["--workers", str(workers), "--blocking-threads", threads, "--respawn-failed-workers"]
         arguments += ["--workers-kill-timeout", str(SECONDS_TO_STOP)]
+        logs: Path = settings.DATA_DIR / "granian-logs.json"
+        logs.write_text(json.dumps(standard_logging(settings.LOG_LEVEL)))
+        arguments += ["--log-config", str(logs)]
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         command = [sys.executable, "-m", "granian", *arguments, "synqmgr.wsgi:application"]
         os.chdir(settings.BASE_DIR)
