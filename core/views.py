@@ -22,8 +22,9 @@ from core.open_views import OpenViewSet
 from core.patch import apply_patch
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Page, Reader, find, reader_of
-from core.scoped_views import VERBS, ScopedViewSet, enter_for_change
+from core.scoped_views import ScopedViewSet, enter_for_change
 from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
+from core.telling_views import VERBS
 from core.tenancy import current_scope
 
 __all__ = ["VERBS", "OpenViewSet", "ReadViewSet", "ResourceViewSet", "ScopedViewSet", "enter_for_change"]
