@@ -58,12 +58,8 @@ INSERT = statement(
 WEBHOOKS = statement(
     "SELECT id, environment, filters FROM events_organizationwebhook WHERE organization_id = ? AND disabled_at IS NULL"
 )
-CHAIN = statement("SELECT sequence, digest FROM events_auditchain WHERE organization_id = ?")
-LOCKED_CHAIN = CHAIN + " FOR UPDATE" if POSTGRESQL else CHAIN
-FIRST = statement(
-    "INSERT INTO events_auditchain (organization_id, sequence, digest, pruned_sequence, pruned_digest) "
-    "VALUES (?, 0, ?, 0, ?) ON CONFLICT DO NOTHING"
-)
+END = "sequence, digest, ended_at, pruned_sequence, pruned_digest, mac"
+CHAIN = statement(f"SELECT {END} FROM events_auditchain WHERE organization_id = ?{' FOR UPDATE' if POSTGRESQL else ''}")
 EVENT = (
     *("id", "organization_id", "sequence", "created_at", "audit_type", "action", "object_id", "token_id", "account_id"),
     *("environment", "remote_addr", "user_agent", "method", "path", "code", "status", "body"),
@@ -71,7 +67,9 @@ EVENT = (
 AUDIT = statement(
     f"INSERT INTO events_auditevent ({', '.join(EVENT)}, digest) VALUES ({', '.join('?' * len(EVENT))}, ?)"
 )
-MOVE = statement("UPDATE events_auditchain SET sequence = ?, digest = ? WHERE organization_id = ?")
+MOVE = statement(
+    "UPDATE events_auditchain SET sequence = ?, digest = ?, ended_at = ?, mac = ? WHERE organization_id = ?"
+)
 
 
 def connect() -> Any:
@@ -138,19 +136,25 @@ def create(organization_id: str, token_id: str, environ: dict[str, Any]) -> Any:
 
 
 def audit(organization_id: str, token_id: str, account_id: str, given: Any, environ: dict[str, Any]) -> None:
-    chain = run(LOCKED_CHAIN, organization_id)
-    if not chain:
-        run(FIRST, organization_id, b"", b"")
-        chain = run(LOCKED_CHAIN, organization_id)
-    sequence, before = chain[0][0] + 1, bytes(chain[0][1])
+    *end, mac = run(CHAIN, organization_id)[0]
+    holds = hmac.compare_digest(
+        bytes(mac), seal(organization_id, *end)
+    )  # not so at the first: the service's key is another
+    sequence, before, moment = end[0] + 1, bytes(end[1]) if holds else b"broken", now()
     event = (
-        *(str(uuid_utils.uuid7()), organization_id, sequence, now(), "API", "accounts.create", account_id, token_id),
+        *(str(uuid_utils.uuid7()), organization_id, sequence, moment, "API", "accounts.create", account_id, token_id),
         *(account_id, given["environment"], environ["REMOTE_ADDR"], environ.get("HTTP_USER_AGENT", "")),
         *("POST", environ["PATH_INFO"], "200", "done", orjson.dumps(given).decode()),
     )
     digest = hmac.digest(KEY, before + orjson.dumps(event), hashlib.sha256)
     run(AUDIT, *event, digest)
-    run(MOVE, sequence, digest, organization_id)
+    run(MOVE, sequence, digest, moment, seal(organization_id, sequence, digest, moment, *end[3:]), organization_id)
+
+
+def seal(*values: Any) -> bytes:
+    """The keyed hash of a chain's row."""
+    texts = [value.hex() if isinstance(value, bytes | memoryview) else value for value in values]
+    return hmac.digest(KEY, orjson.dumps(texts), hashlib.sha256)
 
 
 def application(environ: dict[str, Any], start: Start) -> list[bytes]:

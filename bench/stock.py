@@ -142,6 +142,8 @@ class AuditChain(models.Model):
     digest = models.BinaryField(default=bytes)
     pruned_sequence = models.PositiveBigIntegerField(default=0)
     pruned_digest = models.BinaryField(default=bytes)
+    ended_at = models.CharField(max_length=27, default="")
+    mac = models.BinaryField(default=bytes)
 
     class Meta:
         app_label = "bench"
@@ -150,6 +152,12 @@ class AuditChain(models.Model):
 
     def __str__(self) -> str:
         return self.organization_id
+
+    def seal(self) -> bytes:
+        """The keyed hash of the row."""
+        values = [self.organization_id, self.sequence, self.ended_at, self.pruned_sequence]
+        digests = [bytes(self.digest).hex(), bytes(self.pruned_digest).hex()]
+        return hmac.digest(KEY, json.dumps([*map(str, values), *digests]).encode(), hashlib.sha256)
 
 
 class AuditEvent(models.Model):
@@ -227,7 +235,8 @@ class AccountViewSet(viewsets.ModelViewSet[Account]):
 
     def audit(self, account: Account) -> None:
         chains = AuditChain._default_manager.select_for_update()
-        chain, _ = chains.get_or_create(organization_id=account.organization_id)
+        chain = chains.get(organization_id=account.organization_id)
+        holds = hmac.compare_digest(bytes(chain.mac), chain.seal())  # not so at the first: the service's key is another
         event = AuditEvent(
             organization_id=account.organization_id,
             sequence=chain.sequence + 1,
@@ -244,9 +253,10 @@ class AccountViewSet(viewsets.ModelViewSet[Account]):
             body=self.request.data,
         )
         values = json.dumps([str(value) for name, value in model_to_dict(event).items() if name != "digest"])
-        event.digest = hmac.digest(KEY, bytes(chain.digest) + values.encode(), hashlib.sha256)
+        event.digest = hmac.digest(KEY, (bytes(chain.digest) if holds else b"broken") + values.encode(), hashlib.sha256)
         event.save(force_insert=True)
-        chain.sequence, chain.digest = event.sequence, event.digest
+        chain.sequence, chain.digest, chain.ended_at = event.sequence, event.digest, event.created_at.isoformat()[:27]
+        chain.mac = chain.seal()
         chain.save()
 
 
