@@ -31,7 +31,7 @@ static: install ## format, lint, types and migrations alone
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
-	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	DATABASE_URL=sqlite:///:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
 schema: install ## compare openapi.yaml with what the code says
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file .venv/openapi.fresh.yaml

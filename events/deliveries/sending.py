@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Literal
 
 import structlog
+from django.db import Error
 from django.db.models import F
 from django.utils import timezone
 
@@ -139,6 +140,8 @@ def _attempt(
         )
     except ProblemError as problem:
         return Result(time.monotonic() - started, error=problem.message)
+    except Error:  # of the database, which says nothing about the receiver: nothing was sent
+        raise
     except Exception:
         log.exception("delivery_broke", delivery_id=delivery.id)
         return Result(time.monotonic() - started, error="the service failed to send it; its log has the reason")
@@ -191,14 +194,13 @@ def _conclusion(webhook: OrganizationWebhook, delivery: Delivery, result: Result
 
 def _record_sent(all_sent: list[Sent]) -> None:
     """What several attempts at one webhook that got through make of their deliveries."""
-    ids = [sent.delivery_id for sent in all_sent]
+    ids, last = [sent.delivery_id for sent in all_sent], all_sent[-1]
+    _note(last.webhook, last.result, last.ended)
     # Whoever disables a webhook locks its deliveries in an order of his own: waiting for him could be a deadlock.
     free = Delivery.objects.filter(pk__in=ids).select_for_update(of=("self",), skip_locked=True)
     counts = dict(free.values_list("id", "attempt_count"))
     if len(counts) < len(ids):
         raise BusyError("some of the deliveries are locked or gone")
-    last = all_sent[-1]
-    _note(last.webhook, last.result, last.ended)
     for status in {sent.result.status for sent in all_sent}:
         Delivery.objects.filter(pk__in=[sent.delivery_id for sent in all_sent if sent.result.status == status]).update(
             state=DeliveryState.DELIVERED,

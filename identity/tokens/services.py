@@ -65,10 +65,7 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
 
     `within` is a token that hands this one out without being its parent: its resources hold, its verbs and end do not.
     """
-    own: list[StoredLink] = []
-    if spec.token_type != TokenType.LOGON:
-        only = {"verbs": list(spec.verbs)} if spec.verbs else {}
-        own = [[{"permission_set": spec.permission_set, "resources": spec.resources, **only}]]
+    own = _own_links(spec)
     grants = own + [link for link in (parent.grants if parent else []) if link not in own]
     if within is not None:
         grants += bounds_of(within)
@@ -101,6 +98,14 @@ def issue_token(*, spec: TokenSpec, parent: Token | None = None, within: Token |
         token.save(force_insert=True)
         TokenSecret.objects.bulk_create(rows)
     return IssuedToken(token, secrets)
+
+
+def _own_links(spec: TokenSpec) -> list[StoredLink]:
+    """What a token may do of its own. A log-on's may do what its member may."""
+    if spec.token_type == TokenType.LOGON:
+        return []
+    only = {"verbs": list(spec.verbs)} if spec.verbs else {}
+    return [[{"permission_set": spec.permission_set, "resources": spec.resources, **only}]]
 
 
 def last_end_of(token: Token) -> dt.datetime | None:

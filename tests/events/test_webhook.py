@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from core.columns import format_instant, new_id, now_text
 from core.ledger.models import Run, RunState
 from core.ledger.services import claim
-from core.ledger.worker import perform
+from core.ledger.performing import perform
 from core.tenancy import scoped
 from events.deliveries.models import Delivery, DeliveryAttempt
 from events.deliveries.services import prune_deliveries
