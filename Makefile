@@ -23,7 +23,7 @@ serve: install ## run the service on http://127.0.0.1:8000 (SQLite in ./data unl
 	$(BIN)/python manage.py serve
 
 test: install ## run the tests on the database that DATABASE_URL names, SQLite if none
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --maxschedchunk 8
 
 check: install static schema test ## format, lint, types, migrations, schema and tests
 

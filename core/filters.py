@@ -185,9 +185,9 @@ def filters_by(text: str, fields: tuple[str, ...]) -> bool:
 def read_condition(filterset: type[django_filters.FilterSet], text: str, model: type[models.Model]) -> Q:
     """One `field[op]value` as a condition, or the problem that says what is allowed."""
     at = Parameter("query", "filter", text[:200])
-    match = _CONDITION.match(text) if len(text.encode()) <= LONGEST_FILTER else None
+    match = _CONDITION.match(text) if len(text) <= LONGEST_FILTER else None
     if match is None:
-        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 bytes of UTF-8", at=at)
+        raise InvalidError("a filter is written `field[operator]value` in at most 1,024 characters", at=at)
     names = filter_names(filterset)
     declared = names.get(match["field"])
     if declared is None:

@@ -39,6 +39,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
+# What takes long, mostly by waiting: it comes first, so that no worker of a parallel run is left with it at the end.
+LONG = (
+    "tests/faults/",
+    "tests/client/test_published_errors.py",
+    "tests/client/test_schemathesis.py",
+    "tests/client/test_generated_client.py",
+    "tests/test_celery.py",
+    "tests/bridge/test_live.py",
+    "tests/test_commands.py",
+    "tests/test_backup.py",
+    "tests/events/test_live_delivery.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((i for i, path in enumerate(LONG) if item.nodeid.startswith(path)), len(LONG)))
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """A new id is another in each worker of a parallel run, which must all collect the same tests."""
     named, found = _ID_IN_ANY_SPELLING.subn("an-id", val) if isinstance(val, str) else ("", 0)

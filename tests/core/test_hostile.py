@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from core.columns import is_id
+from core.columns import fold, is_id
 from core.fields import NAME_PATTERN
 from tests.api import Api
 from tests.contract.problems import assert_problem
@@ -347,7 +347,7 @@ def test_text_as_start_after__of_a_list__seeks_or_is_refused(acme: Api) -> None:
         if len(text) > 255:
             assert_problem(answer, 400, at="start_after")
         else:
-            assert ok(answer) == [] if text > "north" else len(ok(answer)) == 1
+            assert ok(answer) == [] if fold(text) > "north" else len(ok(answer)) == 1
         assert_problem(
             acme.get("/v1/accounts", query={"start_after": text, "order": "created_at"}), 400, at="start_after"
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import types
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -137,7 +138,7 @@ def test_exchange__of_any_outcome__is_news(
     sso: Made, ada: Made, acme: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[activity.Activity] = []
-    monkeypatch.setattr(activity, "_recorder", lambda: told.append)
+    monkeypatch.setattr(activity, "_recorder", lambda: types.SimpleNamespace(record=told.append))
     code = code_of(browser.sign_in(sso))
     ok(browser.exchange(code))
     code = code_of(browser.sign_in(sso))
