@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from django.apps import apps
 from django.conf import settings
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import Q
 
 from core.scope import IN_FORCE
@@ -163,6 +163,18 @@ def _part(model: type[models.Model], organization_id: Any, narrowing: Narrowing)
     return q
 
 
+@contextlib.contextmanager
+def keys_checked_after() -> Iterator[None]:
+    """Foreign keys are checked at the end of this, not at each statement; on SQLite they are at the commit anyway."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        yield
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 class TenantManager(models.Manager[M]):
     """Sees the rows of the scope in force only."""
 
@@ -197,6 +209,11 @@ class TenantModel(models.Model):
         elif scope.organization_id not in (None, mine):
             raise NoScopeError("a row of one organization cannot be saved in the scope of another")
         super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """With all that depends on it, in Django's order, which some foreign keys bear only once everything is gone."""
+        with transaction.atomic(savepoint=False), keys_checked_after():
+            return super().delete(*args, **kwargs)
 
     @classmethod
     def in_scope(cls, **columns: Any) -> Self:

@@ -21,6 +21,7 @@ from core.tenancy import scoped, unscoped
 from identity.tokens.authentication import SECRETS
 from identity.tokens.secrets import public_id_of
 from tests.api import Api
+from tests.objects import HTTP_SINK, TOKEN_CONFIG, post_integration
 
 # Tables of no tenant.
 OF_NO_TENANT = {
@@ -176,6 +177,16 @@ def test_foreign_keys__of_every_table__are_checked_at_once(db: None) -> None:
     assert run(deferred) == [(key,)]  # as databases of earlier versions have it
     call_command("migrate", verbosity=0)
     assert run(deferred) == []
+
+
+def test_delete__of_rows_that_hold_each_other__is_checked_once_they_are_gone(
+    acme: Api, accounts: dict[str, str]
+) -> None:
+    config = {**HTTP_SINK, "authorization": {"type": "token_config", "credential": TOKEN_CONFIG}}
+    assert post_integration(acme, "of-acme", config).status_code == 200
+    assert acme.delete("/v1/accounts/of-acme").status_code == 204  # before the credential, which refers to it
+    with scoped(acme.scope):
+        assert run("SELECT count(*) FROM credentials_credential") == [(0,)]
 
 
 def test_tables__every_one_of_a_tenant__is_locked() -> None:

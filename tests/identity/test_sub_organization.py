@@ -16,6 +16,7 @@ from tests.api import Api, open_organization
 from tests.contract.problems import assert_problem
 from tests.identity.test_member import SECRET, make_member, session_of
 from tests.integrations.operations.worked import make_scheduled, waiting
+from tests.objects import HTTP_SINK, TOKEN_CONFIG, ok, post_integration
 
 
 @pytest.fixture
@@ -128,6 +129,10 @@ def test_sub_organization__deleted__is_gone_with_its_keys_and_all_it_had(acme: A
     assert below.post(f"/v1/credentials/{account}", {"config": config}).status_code == 200
     mock = {"type": "ticketing_pagerduty_mock", "dataset": "basic_v0"}
     assert below.post(f"/v1/integrations/{account}", {"provider_config": mock}).status_code == 200
+    point = {"connector": "sink", "environments": {"test": ["*"], "prod": ["*"]}}
+    used = {"integration_point_id": ok(below.post("/v1/integration-points", point))["id"]}
+    inline = {"type": "token_config", "credential": TOKEN_CONFIG}
+    assert post_integration(below, account, {**HTTP_SINK, "authorization": inline}, **used).status_code == 200
     role = below.post("/v1/roles", {"permission_set": "viewer"}).json()["result"]["name"]
     member = {"name": "ada@example.com", "secret": SECRET, "role_binding": [role]}
     assert below.post("/v1/members", member).status_code == 200
