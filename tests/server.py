@@ -27,6 +27,7 @@ from psycopg import sql
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_START = 30
+AT_START = os.environ.get("DATABASE_URL", "")
 UNREACHED = ",".join(f"{name}=1000000000/60" for name in ("stranger", "open", "token", "organization"))
 
 
@@ -161,13 +162,8 @@ def environment_of(folder: Path, database: str, **more: str) -> dict[str, str]:
     return inherited | own | more
 
 
-@functools.cache
-def first_server() -> Server:
-    """Keys, tables and a first organization, made once a process by the commands of the manual, and never started."""
-    kept = contextlib.ExitStack()
-    atexit.register(kept.close)
-    folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="synqmgr-tests-")))
-    server = Server(folder, environment_of(folder, kept.enter_context(own_database(folder))), 0)
+def set_up(server: Server) -> Server:
+    """Keys, tables and a first organization, made by the commands of the manual."""
     server.manage("create_keys")
     server.manage("migrate", "--verbosity", "0")
     made = json.loads(server.manage("bootstrap", "--json"))
@@ -175,14 +171,27 @@ def first_server() -> Server:
     return server
 
 
+@functools.cache
+def first_server() -> Server:
+    """Set up once a process and never started: the others begin with a copy of what it has."""
+    kept = contextlib.ExitStack()
+    atexit.register(kept.close)
+    folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="synqmgr-tests-")))
+    return set_up(Server(folder, environment_of(folder, kept.enter_context(own_database(folder))), 0))
+
+
 @contextlib.contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[Server]:
-    """A running server with a copy of the first one's keys and database."""
-    first = first_server()
-    shutil.copy(first.folder / "root.keys", folder)
-    with own_database(folder, first.environment["DATABASE_URL"]) as database:
-        told = environment_of(folder, database, **environment)
-        server = dataclasses.replace(first, folder=folder, environment=told, port=free_port())
+    """A running server with keys, tables and a first organization."""
+    is_usual = os.environ.get("DATABASE_URL", "") == AT_START  # else a test has a database server of its own
+    template = first_server().environment["DATABASE_URL"] if is_usual else ""
+    with own_database(folder, template) as database:
+        server = Server(folder, environment_of(folder, database, **environment), free_port())
+        if is_usual:
+            shutil.copy(first_server().folder / "root.keys", folder)
+            server.organization_id, server.token = first_server().organization_id, first_server().token
+        else:
+            set_up(server)
         server.start()
         try:
             yield server
