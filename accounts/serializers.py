@@ -10,6 +10,7 @@ from rest_framework import serializers
 from accounts.models import Account, AccountLabel, Environment
 from core.durations import DurationField
 from core.fields import EnumField, IdField, ListField, StringField
+from core.models import insert_rows
 from core.serializers import ResourceSerializer, StrictSerializer
 from identity.tokens.networks import NetworksField
 from identity.tokens.serializers import ProvisionedTokenRequestSerializer, RefreshTokenSerializer
@@ -83,6 +84,5 @@ class SynqlyIntegrationsTokenResponseSerializer(serializers.Serializer[Any]):
 
 def index_labels(account: Account) -> None:
     """Writes the rows that a search by label reads."""
-    rows = [AccountLabel.in_scope(account=account, label=label) for label in account.labels]
-    if rows:
-        AccountLabel.objects.bulk_create(rows)
+    rows = [(account.organization_id, account.id, label) for label in account.labels]
+    insert_rows(AccountLabel, ("organization_id", "account_id", "label"), rows)

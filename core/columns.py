@@ -15,6 +15,7 @@ S = TypeVar("S", contravariant=True)  # what may be set; with G, what is got, ei
 G = TypeVar("G", covariant=True)
 ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LONGEST_IDENTIFIER = 255
+_TO_MICROSECONDS = len("2000-01-01T00:00:00.000000")
 _INSTANT = re.compile(
     "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -46,7 +47,8 @@ def addressed(identifier: str) -> dict[str, str] | None:
 
 def format_instant(value: dt.datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, as the wire shows every time."""
-    return value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = value if value.tzinfo is dt.UTC else value.astimezone(dt.UTC)
+    return utc.isoformat(timespec="microseconds")[:_TO_MICROSECONDS] + "Z"
 
 
 def now_text() -> str:

@@ -8,7 +8,6 @@ from typing import BinaryIO, cast
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
@@ -18,7 +17,7 @@ from core.errors import InvalidError, MalformedBodyError, MethodNotAllowedError,
 from core.limits import nearest
 from core.logs import request_id
 from core.metrics import observe
-from core.network import client_address
+from core.network import client_address, is_served
 from core.problems import as_problem, problem_response
 
 log = structlog.get_logger("synqmgr.requests")
@@ -57,14 +56,10 @@ class RequestMiddleware:
                 "the API does not take this method", headers={"Allow": methods_of(request.path_info)}
             )
             return problem_response(refused, request)
-        if request.path not in PROBES:
-            try:
-                request.get_host()
-            except DisallowedHost:
-                return problem_response(
-                    InvalidError("the service does not answer to this host name", at=Parameter("header", "Host")),
-                    request,
-                )
+        if request.path not in PROBES and not is_served(request):
+            return problem_response(
+                InvalidError("the service does not answer to this host name", at=Parameter("header", "Host")), request
+            )
         if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower() and not request.META.get(
             "CONTENT_LENGTH"
         ):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection, connections, models
+from django.db import IntegrityError, connection, connections, models
 from django.utils import timezone
 
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
+from core.errors import DuplicateNameError, Parameter
 from core.idempotency.models import IdempotentRequest
 from core.ledger.models import Chore, Run, Worker
 from core.prepared import Statement
@@ -20,6 +22,7 @@ from core.tenancy import TenantModel
 __all__ = [
     "Chore",
     "IdempotentRequest",
+    "Named",
     "OrganizationKey",
     "Resource",
     "Run",
@@ -29,6 +32,9 @@ __all__ = [
     "named_once",
     "sorted_by",
 ]
+
+
+_BATCH = 50  # rows of one statement: each number of them is compiled
 
 
 class Row(TenantModel):
@@ -64,12 +70,41 @@ class Timed(Row):
         self.updated_at = max(timezone.now(), self.updated_at + dt.timedelta(microseconds=1))
 
 
-class Resource(Timed):
-    """What every resource has: an id, a name, a full name, an organization and its times."""
+class Named(Timed):
+    """A row with a name that no other of its scope has. Nobody asks before: the database says which one is taken."""
 
     resource_type: ClassVar[str]  # the contract's noun, as problems name it
-    name_scope: ClassVar[tuple[str, ...]] = ("organization_id",)  # where a name is unique
+    name_scope: ClassVar[tuple[str, ...]] = ()  # the columns whose values share the names
     reserved_names: ClassVar[frozenset[str]] = frozenset()  # words that its addresses use
+    name_at = "/name"  # where in the body the name stands
+
+    name: Any
+    fullname: Any
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().save(*args, **kwargs)
+        except IntegrityError as error:
+            if not self._is_of_name(error):
+                raise
+            at = Parameter("body", self.name_at, self.name)
+            raise DuplicateNameError(f"the name {self.name!r} is taken", at=at) from error
+
+    def _is_of_name(self, error: IntegrityError) -> bool:
+        """Whether a constraint was broken that makes the name unique: see `named_once`."""
+        table, told = self._meta.db_table, getattr(error.__cause__, "diag", None)
+        if told is not None:
+            return bool(told.table_name == table and "_name_" in (told.constraint_name or ""))
+        return str(error).endswith(f"{table}.name")
+
+
+class Resource(Named):
+    """What every resource has: an id, a name, a full name, an organization and its times."""
+
+    name_scope: ClassVar[tuple[str, ...]] = ("organization_id",)
 
     id = IdColumn(primary_key=True, default=new_id)
     organization = models.ForeignKey(
@@ -86,12 +121,21 @@ class Resource(Timed):
 
 
 @functools.cache
-def insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...]) -> Statement:
-    """The statement that inserts one row of these columns, compiled once."""
+def insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], ...], rows: int = 1) -> Statement:
+    """The statement that inserts so many rows of these columns, compiled once."""
     quote = connection.ops.quote_name
     names, places = ", ".join(quote(str(f.column)) for f in fields), ", ".join(["%s"] * len(fields))
-    sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - the model's names
-    return Statement(sql, len(fields))
+    values = ", ".join([f"({places})"] * rows)
+    sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {values}"  # noqa: S608 - the model's names
+    return Statement(sql, len(fields) * rows)
+
+
+def insert_rows(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Adds rows that nobody needs as instances. Values are as the driver takes them, in the order of the columns."""
+    fields: Any = tuple(model._meta.get_field(column) for column in columns)
+    for at in range(0, len(rows), _BATCH):
+        batch = rows[at : at + _BATCH]
+        insertion(model, fields, len(batch)).run([value for row in batch for value in row])
 
 
 def named_once(table: str, *scope: str) -> models.UniqueConstraint:

@@ -9,8 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from core.columns import column_at, is_id
-from core.errors import DuplicateNameError, Parameter
-from core.models import Resource
+from core.models import Named
 from core.prepared import Slot, prepared
 from core.tenancy import current_scope, unscoped
 
@@ -23,12 +22,12 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9_]+", "-", ascii_text).strip("-")[:_LONGEST]
 
 
-def is_taken(resource: Resource, name: str) -> bool:
+def is_taken(resource: Named, name: str) -> bool:
     """Whether another object has the name, among those where it must be unique, seen by the caller or not."""
     model = type(resource)
     scope = {column: getattr(resource, column) for column in resource.name_scope}
     if model.tenant_column == "organization_id":
-        scope["organization_id"] = resource.organization_id or current_scope().organization_id
+        scope["organization_id"] = resource.organization_id or current_scope().organization_id  # type: ignore[attr-defined] # of a tenant's
     values = {path: value for path, value in scope.items() if value is not None} | {"name": name}
 
     def build() -> QuerySet[Any, Any]:
@@ -43,24 +42,16 @@ def is_taken(resource: Resource, name: str) -> bool:
         return bool(statement.rows(**values, pk=resource.pk))
 
 
-def assign_name(resource: Resource, *, name: str | None, fullname: str | None, at: str = "/name") -> None:
+def assign_name(resource: Named, *, name: str | None, fullname: str | None, at: str = "/name") -> None:
     """Sets name and full name from what was given: no name is the full name's slug, neither is the id.
 
-    `at` is where in the body the name stands.
+    `at` is where in the body the name stands. A given name that is taken is refused when the row is saved.
     """
-    if name is not None:
-        refuse_taken_name(resource, name, at)
-    else:
+    if name is None:
         name = slug(fullname or "")
         if name in ("", *resource.reserved_names) or is_id(name):
-            name = resource.id
+            name = resource.pk
         elif is_taken(resource, name):
-            tail = resource.id.replace("-", "")[-12:]
+            tail = resource.pk.replace("-", "")[-12:]
             name = f"{name[: _LONGEST - 13]}-{tail}"
-    resource.name, resource.fullname = name, fullname or name
-
-
-def refuse_taken_name(resource: Resource, name: str, at: str = "/name") -> None:
-    """Raises when another object of the scope has the name."""
-    if is_taken(resource, name):
-        raise DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", at, name))
+    resource.name, resource.fullname, resource.name_at = name, fullname or name, at

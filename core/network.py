@@ -8,9 +8,11 @@ import re
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"\[(.*)\](?::\d+)?\Z|([0-9.]+):\d+\Z")  # some proxies forward the port as well
+_KNOWN = "synqmgr.client_address"  # of a request's META, where no header can come to stand
 _LONGEST = 64  # characters, of which no address has as many
 
 
@@ -35,9 +37,24 @@ def _parse(text: str) -> Address | None:
 
 def client_address(request: HttpRequest) -> str:
     """The client's address in its plainest form. Of what is none, such as a socket file, the text itself."""
-    text = _client_text(request)
-    address = parse_address(text)
-    return text if address is None else str(address)
+    known: str | None = request.META.get(_KNOWN)
+    if known is None:
+        text = _client_text(request)
+        address = parse_address(text)
+        known = request.META[_KNOWN] = text if address is None else str(address)
+    return known
+
+
+def is_served(request: HttpRequest) -> bool:
+    """Whether the service answers to the host name by which it is asked."""
+    meta = request.META
+    return _is_among(meta.get("HTTP_HOST", meta.get("SERVER_NAME", "")), tuple(settings.ALLOWED_HOSTS))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_among(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 def _client_text(request: HttpRequest) -> str:

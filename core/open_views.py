@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework import viewsets
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -46,10 +46,11 @@ class OpenViewSet(viewsets.ViewSet):
     requests: ClassVar[Mapping[str, Any]] = {}  # action -> serializer of its body; None where it has none
 
     request: Request
+    http: HttpRequest  # Django's own: DRF's finds what it lacks by failing first
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
-        self.args, self.kwargs, self.headers = args, kwargs, {}
+        self.args, self.kwargs, self.headers, self.http = args, kwargs, {}, request
         self.action = self.action_map.get(request.method.lower())  # type: ignore[assignment] # the parsers ask for it
         with scoped(None):
             self.request = self.initialize_request(request, *args, **kwargs)

@@ -32,10 +32,11 @@ class Slot(Value):
 class Statement:
     """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone watches the queries."""
 
-    __slots__ = ("native", "reads", "sql", "through")
+    __slots__ = ("native", "places", "reads", "sql", "through")
 
     def __init__(self, sql: str, places: int) -> None:
         postgresql = connection.vendor == "postgresql"
+        self.places = places
         self.sql, self.reads = sql, sql.startswith("SELECT") or " RETURNING " in sql
         self.native = sql if postgresql else sql % (("?",) * places)
         self.through = operator.attrgetter("direct" if postgresql else "connection")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
-from django.http import HttpRequest, HttpResponseBase
+from django.db import connection
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.urls import set_script_prefix
+
+_NOTHING_ASKED = QueryDict()
 
 
 class BareRequest(WSGIRequest):
@@ -19,6 +22,8 @@ class BareRequest(WSGIRequest):
     def __init__(self, environ: dict[str, Any]) -> None:
         environ["CONTENT_TYPE"] = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         super().__init__(environ)
+        if not environ.get("QUERY_STRING"):  # as for most requests: making an empty one takes as long as a read
+            self.__dict__["GET"] = _NOTHING_ASKED
 
 
 class Handler(WSGIHandler):
@@ -27,8 +32,9 @@ class Handler(WSGIHandler):
     request_class = BareRequest
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
-        """Django's own without its signal, and without asking for each header by name."""
-        set_script_prefix(get_script_name(environ))
+        """Django's own without its signals, and without asking for each header by name."""
+        if prefix := get_script_name(environ):
+            set_script_prefix(prefix)
         response = self.get_response(self.request_class(environ))
         headers = [*response.headers._store.values()]
         headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
@@ -37,5 +43,10 @@ class Handler(WSGIHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = self._middleware_chain(request)  # type: ignore[attr-defined]
-        response._resource_closers.append(request.close)  # type: ignore[attr-defined]
+        response._resource_closers += [request.close, release_connection]  # type: ignore[attr-defined]
         return response
+
+
+def release_connection() -> None:
+    """Closes this thread's connection to the database if it is of no more use."""
+    connection.close_if_unusable_or_obsolete()

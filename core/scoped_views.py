@@ -47,12 +47,10 @@ class ScopedViewSet(TellingViewSet):
 
     def respond(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """What the action says; once only, if the request carries a key that says so."""
-        if request.method != "POST" or (key := request.headers.get(idempotency.HEADER)) is None:
+        if self.http.method != "POST" or (key := self.http.META.get(idempotency.IN_META)) is None:
             return super().respond(request, *args, **kwargs)
-        address = f"POST {request.get_full_path()}"
-        begun = idempotency.begin(
-            key=key, token_id=self.principal.token_id, request=address, body=request._request.body
-        )
+        address = f"POST {self.http.get_full_path()}"
+        begun = idempotency.begin(key=key, token_id=self.principal.token_id, request=address, body=self.http.body)
         if isinstance(begun, HttpResponse):
             return begun
         self.once = begun

@@ -25,7 +25,7 @@ from core.fields import (
     pointer_errors,
 )
 from core.models import Resource
-from core.names import assign_name, refuse_taken_name
+from core.names import assign_name
 from core.parsing import pointer_steps
 from core.plan import plan_of
 
@@ -179,8 +179,6 @@ class ResourceSerializer(StrictMixin, serializers.ModelSerializer[Any]):
         return instance
 
     def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
-        if validated_data.get("name", instance.name) != instance.name:
-            refuse_taken_name(instance, validated_data["name"])
         for name in self.Meta.optional:
             if name in self.fields and name not in self.Meta.expanded and name not in self.Meta.read_only:
                 column = instance._meta.get_field(self.fields[name].source)

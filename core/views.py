@@ -8,13 +8,13 @@ import types
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpResponse
 from django_filters import FilterSet
 from rest_framework.request import Request
 
 from core.columns import format_instant
-from core.errors import ForbiddenError, ProblemError
+from core.errors import DuplicateNameError, ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
 from core.listing import DEFAULT_LIMIT, Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
@@ -95,7 +95,7 @@ class ReadViewSet(ScopedViewSet):
         refuse_unknown(request.query_params, [])
         shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
-        asks = "HTTP_IF_NONE_MATCH" in request.META and self.action not in self.unconditional
+        asks = "HTTP_IF_NONE_MATCH" in self.http.META and self.action not in self.unconditional
         if asks and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
@@ -118,7 +118,7 @@ class ResourceViewSet(ReadViewSet):
         self.refuse_shared()
         try:
             return self.created()
-        except IntegrityError:
+        except DuplicateNameError:
             if self.body().get("name") is not None:
                 raise
         return self.created()  # another request had just taken the name that its full name makes

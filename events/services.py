@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+import functools
+
+from django.db import connection, transaction
 
 from core.activity import Activity
+from core.columns import IdColumn
 from core.logs import record_activity
+from core.prepared import Prepared, Slot
 from core.tenancy import Scope, current_scope, scoped
-from events.audit.services import append_event, begin_chain, lock_chain
+from events.audit.models import AuditChain
+from events.audit.services import END, append_event, begin_chain, lock_chain, locked_rows, read_end
 from events.deliveries.outbox import announce
+from events.webhooks.models import OrganizationWebhook
 
 
 def record(activity: Activity) -> None:
@@ -16,9 +22,26 @@ def record(activity: Activity) -> None:
     record_activity(activity)
     if not activity.organization_id:
         return
-    with transaction.atomic(savepoint=False), scoped(Scope(activity.organization_id)):
-        announce(activity)
-        append_event(activity)  # the last step: it locks the organization's chain
+    organization_id = activity.organization_id
+    with transaction.atomic(savepoint=False), scoped(Scope(organization_id)):
+        rows = locked_rows(_chain_and_webhooks(), organization_id)  # what locks the chain is the last to lock a row
+        end, holds = read_end(organization_id, rows[0][: len(END)])
+        announce(activity, [row[len(END) :] for row in rows if row[-1] is not None])
+        append_event(activity, end, holds=holds)
+
+
+@functools.cache
+def _chain_and_webhooks() -> Prepared:
+    """The end of an organization's log, locked, beside each webhook that is enabled: one question instead of two."""
+    chain = ", ".join(f"chain.{name}" for name in END)
+    lock = "FOR UPDATE OF chain" if connection.features.has_select_for_update_of else ""
+    return Prepared.of(
+        f"SELECT {chain}, webhook.id, webhook.environment, webhook.filters FROM {AuditChain._meta.db_table} AS chain "  # noqa: S608 - the models' names
+        f"LEFT JOIN {OrganizationWebhook._meta.db_table} AS webhook "
+        "ON webhook.organization_id = chain.organization_id AND webhook.disabled_at IS NULL "
+        f"WHERE chain.organization_id = %s {lock}",
+        [Slot("organization_id", IdColumn())],
+    )
 
 
 def open_log() -> None:

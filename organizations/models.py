@@ -8,7 +8,7 @@ from typing import ClassVar
 from django.db import models
 
 from core.columns import IdColumn, JsonColumn, TextColumn, new_id
-from core.models import Timed
+from core.models import Named
 
 
 class OrganizationType(models.TextChoices):
@@ -23,7 +23,7 @@ class OrganizationState(models.TextChoices):
     PLG = "plg"
 
 
-class Organization(Timed):
+class Organization(Named):
     """A tenant.
 
     States: no state or `enabled` (works); `disabled` (every request is 402); `pov` (an evaluation, never
@@ -33,8 +33,6 @@ class Organization(Timed):
 
     resource_type: ClassVar[str] = "sub_org"
     tenant_column = "id"
-    name_scope: ClassVar[tuple[str, ...]] = ()
-    reserved_names: ClassVar[frozenset[str]] = frozenset()
 
     id = IdColumn(primary_key=True, default=new_id)
     name = TextColumn(max_length=255, unique=True)

@@ -12,6 +12,7 @@ import django  # noqa: E402 - what takes long comes after
 from django.core import signals  # noqa: E402
 from django.core.cache import close_caches  # noqa: E402
 from django.core.handlers.base import reset_urlconf  # noqa: E402
+from django.db import close_old_connections  # noqa: E402
 
 from core.environment import refusing  # noqa: E402
 
@@ -27,8 +28,10 @@ from synqmgr import urls  # noqa: E402, F401 - loaded here, so that no request w
 
 application = Handler()
 
-# What costs each request and does nothing here: there is no cache and no second URL configuration.
+# What costs each request and does nothing here: there is no cache, no second URL configuration, and the handler itself
+# sees to its connection.
 signals.request_finished.disconnect(close_caches)
+signals.request_finished.disconnect(close_old_connections)
 signals.request_finished.disconnect(reset_urlconf)
 with refusing():
     refuse_unsafe_settings()

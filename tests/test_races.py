@@ -78,7 +78,7 @@ def test_create__same_name__one_succeeds(server: Server, account: str) -> None:
     for path, body in bodies.items():
         answers = at_once([lambda p=path, b=body: send(server, "POST", p, b)] * AT_ONCE)  # type: ignore[misc]
         assert statuses(answers) == {200: 1, 409: AT_ONCE - 1}, path
-        assert {a["type"] for s, a in answers if s == 409} <= {"/problems/duplicate-name", "/problems/conflict"}
+        assert {a["type"] for s, a in answers if s == 409} == {"/problems/duplicate-name"}
 
 
 def test_create__same_fullname__each_has_a_name_of_its_own(server: Server) -> None:

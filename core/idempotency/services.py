@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
+from django.http.request import HttpHeaders
 from django.utils import timezone
 
 from core.columns import new_id
@@ -21,6 +22,7 @@ from core.pruning import delete_old
 from core.tenancy import current_scope
 
 HEADER = "Idempotency-Key"
+IN_META = str(HttpHeaders.to_wsgi_name(HEADER))
 KEPT_FOR = dt.timedelta(hours=24)
 UNDER_WAY_FOR = dt.timedelta(seconds=30)  # then another may take over; whoever is late changes nothing
 KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"

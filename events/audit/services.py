@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 import structlog
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from accounts.models import Account
 from core.activity import DONE, Activity, storable
 from core.columns import IdColumn, format_instant, is_id, new_id, now_text, wire_value
 from core.crypto.hashing import keyed_hash, same
 from core.models import insertion
-from core.prepared import Prepared, Slot, prepared
+from core.prepared import Prepared, Slot, Statement, prepared
 from core.tenancy import current_scope
 from events.audit.models import AuditChain, AuditEvent, AuditType
 
@@ -51,25 +51,50 @@ class End(NamedTuple):
         return keyed_hash("chain" + orjson.dumps([organization_id, *values]).decode(), "audit")
 
 
-def append_event(activity: Activity) -> None:
-    """Writes the row of one activity, in the transaction of its cause and as its last step: it locks the chain."""
+END = (*End._fields, "mac")  # the columns of a chain's row that `read_end` takes
+
+
+def append_event(activity: Activity, end: End, *, holds: bool) -> None:
+    """Writes the row of one activity behind the end of a locked chain, in the transaction of its cause.
+
+    `holds` is whether the service wrote that end.
+    """
     organization_id, columns = current_scope().organization_id, _columns(activity)
-    end, holds = lock_chain(organization_id)
     sequence, moment = end.sequence + 1, _moment_after(end.ended_at)
     columns |= {"id": new_id(), "organization_id": organization_id, "sequence": sequence, "created_at": moment}
     values = [columns[field.attname] for field in _chained()]
     # A change is not refused because of it, but from here on the chain shows that its end was not ours.
     digest = _digest(values, end.digest if holds else _BROKEN)
-    # Past the model: no instance is needed of what nobody changes, and every change waits for this.
-    insertion(AuditEvent, (*_chained(), _digest_column())).run([*values, digest])
     moved = end._replace(sequence=sequence, digest=digest, ended_at=moment)
-    _move_chain().rows(
-        sequence=sequence,
-        digest=digest,
-        ended_at=moment,
-        mac=moved.mac(organization_id),
-        organization_id=organization_id,
-    )
+    # Past the model: no instance is needed of what nobody changes, and every change waits for this.
+    values_of_end = [sequence, digest, moment, moved.mac(organization_id), organization_id]
+    for statement, of_statement in _appending([*values, digest], values_of_end):
+        statement.run(of_statement)
+
+
+def _appending(event: list[Any], end: list[Any]) -> list[tuple[Statement, list[Any]]]:
+    """What adds an event and moves the end of its chain: one statement where the database can do two things in one."""
+    if connection.vendor == "postgresql":
+        return [(_moving_and_adding(), [*end, *event])]
+    return [(_adding(), event), (_moving(), end)]
+
+
+@functools.cache
+def _adding() -> Statement:
+    return insertion(AuditEvent, (*_chained(), _digest_column()))
+
+
+@functools.cache
+def _moving() -> Statement:
+    table, names = AuditChain._meta.db_table, ("sequence", "digest", "ended_at", "mac")
+    places = ", ".join(f"{name} = %s" for name in names)
+    return Statement(f"UPDATE {table} SET {places} WHERE organization_id = %s", len(names) + 1)  # noqa: S608 - the model's names
+
+
+@functools.cache
+def _moving_and_adding() -> Statement:
+    moving, adding = _moving(), _adding()
+    return Statement(f"WITH moved AS ({moving.sql}) {adding.sql}", moving.places + adding.places)
 
 
 def begin_chain(end: End | None = None) -> None:
@@ -81,12 +106,21 @@ def begin_chain(end: End | None = None) -> None:
 
 def lock_chain(organization_id: str) -> tuple[End, bool]:
     """The end of the organization's log, and whether the service wrote it. Whoever else appends waits."""
-    statement = prepared("audit chain", _end_of_chain)
+    return read_end(organization_id, locked_rows(prepared("audit chain", _end_of_chain), organization_id)[0])
+
+
+def locked_rows(statement: Prepared, organization_id: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement that locks an organization's chain and selects it."""
     if not (rows := statement.rows(organization_id=organization_id)):
         # Somebody took it out. The new one lacks an event that never was, so the loss stays visible.
         begin_chain(End(sequence=1))
         rows = statement.rows(organization_id=organization_id)
-    *values, mac = rows[0]
+    return rows
+
+
+def read_end(organization_id: str, row: Sequence[Any]) -> tuple[End, bool]:
+    """What a row with the columns `END` says: the end of the log, and whether the service wrote it."""
+    *values, mac = row
     end = End.read(values)
     holds = same(bytes(mac), end.mac(organization_id))
     if not holds:
@@ -97,18 +131,7 @@ def lock_chain(organization_id: str) -> tuple[End, bool]:
 def _end_of_chain() -> models.QuerySet[Any, Any]:
     slot = Slot("organization_id", IdColumn())
     chains: models.QuerySet[Any, Any] = AuditChain._base_manager.filter(organization_id=slot)
-    return chains.select_for_update().values_list(*End._fields, "mac")
-
-
-@functools.cache
-def _move_chain() -> Prepared:
-    table, fields = AuditChain._meta.db_table, {f.attname: f for f in AuditChain._meta.concrete_fields}
-    names = ("sequence", "digest", "ended_at", "mac")
-    settings = ", ".join(f"{name} = %s" for name in names)
-    return Prepared.of(
-        f"UPDATE {table} SET {settings} WHERE organization_id = %s",  # noqa: S608 - the model's names
-        [*(Slot(name, fields[name]) for name in names), Slot("organization_id", IdColumn())],
-    )
+    return chains.select_for_update().values_list(*END)
 
 
 def _moment_after(previous: str) -> str:

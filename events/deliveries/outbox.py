@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from django.db.models import QuerySet
 
 from accounts.models import Account
 from accounts.serializers import AccountSerializer
 from core.activity import DONE, Activity
-from core.columns import column_at
 from core.plan import plan_of
-from core.prepared import Slot, prepared
-from core.tenancy import Scope, condition, current_scope
 from events.deliveries.services import About, queue_delivery
-from events.webhooks.models import OrganizationWebhook, WebhookFilter
+from events.webhooks.models import WebhookFilter
 
 # What is told of which activity. A patch is an update.
 EVENTS: dict[tuple[str, str], WebhookFilter] = {
@@ -32,14 +29,15 @@ EVENTS: dict[tuple[str, str], WebhookFilter] = {
 }
 
 
-def announce(activity: Activity) -> None:
-    """Queues a delivery for each webhook that an activity concerns."""
+def announce(activity: Activity, enabled: Iterable[tuple[Any, str, str]]) -> None:
+    """Queues a delivery for each webhook that an activity concerns, of the enabled ones: id, environment, filters."""
     event = EVENTS.get((activity.resource, activity.verb))
     if event is None or activity.document is None:
         return
     if activity.outcome != DONE and event != WebhookFilter.OPERATION_COMPLETE:  # which ended, well or not
         return
-    wanting = _who_wants(event)
+    wanting = [(str(pk), environment) for pk, environment, filters in enabled
+               if {event, WebhookFilter.ALL} & set(orjson.loads(filters))]  # fmt: skip
     account = _account_of(activity) if wanting else None
     receivers = [webhook_id for webhook_id, environment in wanting if account and environment == account.environment]
     if account is None or not receivers:
@@ -47,20 +45,6 @@ def announce(activity: Activity) -> None:
     payload, about = _payload(event, activity, account), _about(activity, account)
     for webhook_id in receivers:
         queue_delivery(webhook_id=webhook_id, payload=payload, about=about)
-
-
-def _who_wants(event: str) -> list[tuple[str, str]]:
-    """The ids and environments of the enabled webhooks that an event is for. Asked at every change, so prepared."""
-
-    def build() -> QuerySet[Any, Any]:
-        scope = Scope(Slot("organization_id", column_at(OrganizationWebhook, "organization")))
-        enabled = OrganizationWebhook._base_manager.filter(condition(OrganizationWebhook, scope), disabled_at=None)
-        return enabled.values_list("id", "environment", "filters")
-
-    statement = prepared((OrganizationWebhook, "enabled"), build)
-    rows = statement.rows(organization_id=current_scope().organization_id)
-    words = ((str(pk), environment, orjson.loads(filters)) for pk, environment, filters in rows)
-    return [(pk, environment) for pk, environment, filters in words if {event, WebhookFilter.ALL} & set(filters)]
 
 
 def _account_of(activity: Activity) -> Account | None:
