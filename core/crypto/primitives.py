@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+import struct
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import constant_time, hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 KEY_SIZE = 32
 NONCE_SIZE = 12
 TAG_SIZE = 16
 BOX_OVERHEAD = NONCE_SIZE + TAG_SIZE
 _SHA256 = hashes.SHA256()
+_LENGTH = struct.Struct(">I").pack
 
 
 def pack(*parts: bytes) -> bytes:
     """A list as bytes: each part behind its length, so that two different lists never look alike."""
-    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+    return b"".join([_LENGTH(len(part)) + part for part in parts])
 
 
 def encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
@@ -36,7 +38,8 @@ def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> b
 def lock(key: bytes, plaintext: bytes, associated: bytes, nonce: bytes | None = None) -> bytes:
     """A box: a random nonce, unless a caller has drawn one with what else it needs, and what `encrypt` made with it."""
     nonce = nonce or os.urandom(NONCE_SIZE)
-    return nonce + encrypt(key, nonce, plaintext, associated)
+    _check_sizes(key, nonce)
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, associated)
 
 
 def unlock(key: bytes, box: bytes, associated: bytes) -> bytes:
@@ -49,6 +52,11 @@ def unlock(key: bytes, box: bytes, associated: bytes) -> bytes:
 def derive(secret: bytes, info: bytes, size: int, salt: bytes | None = None) -> bytes:
     """HKDF-SHA256."""
     return HKDF(_SHA256, size, salt, info).derive(secret)
+
+
+def expand(secret: bytes, info: bytes, size: int) -> bytes:
+    """HKDF-SHA256 without its first step, which a secret does not need that is random in every bit (RFC 5869, 3.3)."""
+    return HKDFExpand(_SHA256, size, info).derive(secret)
 
 
 def authenticate(key: bytes, message: bytes) -> bytes:

@@ -6,16 +6,20 @@ import collections
 import dataclasses
 import threading
 import time
-from typing import Any
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
+from typing import TYPE_CHECKING, Any
 
 from core.errors import MalformedBodyError, ProblemError, ProviderFailedError, TooLargeError
+from core.late import LateModule
 from core.outbound import Limits, OutboundAnswer, OutboundRefusedError, OutboundRequest, send
 from core.outbound.destination import parse_url
 from core.parsing import read_json
 from identity.sso.addresses import is_acceptable
+
+if TYPE_CHECKING:
+    from joserfc import errors, jwk
+else:
+    errors = LateModule("joserfc.errors")  # 4 MiB with what it needs, for who signs in so and for agents of bridges
+    jwk = LateModule("joserfc.jwk")
 
 LIMITS = Limits(connect=3.0, total=5.0, answer=128 * 1024)
 KEPT = 600.0  # seconds that a document is good for
@@ -136,7 +140,7 @@ def _endpoint(document: dict[str, Any], name: str, url: str) -> str:
     raise ProviderFailedError(f"{parse_url(url)} gives no usable {name!r}")
 
 
-def find_key(provider: Provider, kid: object, algorithm: str) -> Key | None:
+def find_key(provider: Provider, kid: object, algorithm: str) -> jwk.Key | None:
     """The provider's key of this id; without an id, its only one. An unknown id has the keys fetched once more."""
     for again in (False, True):
         keys = [key for key in read_keys(_get(provider.jwks_uri, again=again)) if serves(key, algorithm)]
@@ -146,7 +150,7 @@ def find_key(provider: Provider, kid: object, algorithm: str) -> Key | None:
     return None
 
 
-def read_keys(document: dict[str, Any]) -> list[Key]:
+def read_keys(document: dict[str, Any]) -> list[jwk.Key]:
     """The public keys for signatures in a JWKS; what is of another kind, or of no safe size, is passed over."""
     listed = document.get("keys")
     keys = []
@@ -154,24 +158,24 @@ def read_keys(document: dict[str, Any]) -> list[Key]:
         if not isinstance(each, dict) or each.get("use", "sig") != "sig":
             continue
         try:
-            key = import_key(each)
-        except (JoseError, ValueError, TypeError, KeyError):
+            key = jwk.import_key(each)
+        except (errors.JoseError, ValueError, TypeError, KeyError):
             continue
         if is_safe(key):
             keys.append(key)
     return keys
 
 
-def is_safe(key: Key) -> bool:
+def is_safe(key: jwk.Key) -> bool:
     """Whether a key is asymmetric, neither too small to be safe nor so large that using it takes long."""
-    if isinstance(key, RSAKey):
+    if isinstance(key, jwk.RSAKey):
         numbers = key.public_key.public_numbers()
         return RSA_BITS[0] <= numbers.n.bit_length() <= RSA_BITS[1] and numbers.e < 2**32
-    return isinstance(key, ECKey | OKPKey)
+    return isinstance(key, jwk.ECKey | jwk.OKPKey)
 
 
-def serves(key: Key, algorithm: str) -> bool:
+def serves(key: jwk.Key, algorithm: str) -> bool:
     """Whether a key is of the kind that an algorithm uses."""
-    kinds = {"R": RSAKey, "P": RSAKey, "ES": ECKey, "Ed": OKPKey}
+    kinds = {"R": jwk.RSAKey, "P": jwk.RSAKey, "ES": jwk.ECKey, "Ed": jwk.OKPKey}
     kind = next(kinds[start] for start in kinds if algorithm.startswith(start))
     return isinstance(key, kind) and key.alg in (None, algorithm)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.util import urlsafe_b64decode
 
 from core.errors import MalformedBodyError, TooLargeError
+from core.late import LateModule
 from core.parsing import read_json
 from identity.sso.discovery import Provider, find_key
 from identity.sso.identities import SKEW, SignInRefusedError
+
+if TYPE_CHECKING:
+    from joserfc import errors, jws, util
+else:
+    errors = LateModule("joserfc.errors")
+    jws = LateModule("joserfc.jws")
+    util = LateModule("joserfc.util")
 
 # Asymmetric ones alone: with a symmetric one, the public key would be a secret that everybody knows.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
@@ -50,7 +55,7 @@ def _verify_signature(text: str, provider: Provider) -> Claims:
         raise refused("it is signed by no key that the provider publishes")
     try:
         content = jws.deserialize_compact(text, key, algorithms=list(ALGORITHMS)).payload
-    except (JoseError, ValueError, TypeError) as error:
+    except (errors.JoseError, ValueError, TypeError) as error:
         raise refused("its signature is wrong") from error
     try:
         claims = read_json(content or b"", limit=LONGEST)
@@ -63,7 +68,7 @@ def _verify_signature(text: str, provider: Provider) -> Claims:
 
 def _header(text: str) -> dict[str, Any]:
     try:
-        header = orjson.loads(urlsafe_b64decode(text.partition(".")[0].encode()))
+        header = orjson.loads(util.urlsafe_b64decode(text.partition(".")[0].encode()))
     except (ValueError, TypeError):
         header = None
     if not isinstance(header, dict):

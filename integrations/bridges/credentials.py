@@ -6,33 +6,31 @@ import binascii
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 
 from core.columns import is_id
 from core.crypto.hierarchy import NoKeyError, organization_key
 from core.crypto.primitives import KEY_SIZE, derive
 from core.errors import UnauthenticatedError
+from core.late import LateModule
 from core.tenancy import Scope, scoped
 from integrations.bridges.models import Bridge
+
+if TYPE_CHECKING:
+    from joserfc import errors, jwk, jwt
+else:
+    errors = LateModule("joserfc.errors")
+    jwk = LateModule("joserfc.jwk")
+    jwt = LateModule("joserfc.jwt")
 
 ALGORITHM, AUDIENCE = "HS256", "synqmgr-bridge"
 LIVES = dt.timedelta(days=365)
 LONGEST = 4096
 _INFO = b"synqmgr bridge credential 1"
-_CLAIMS = jwt.JWTClaimsRegistry(
-    leeway=60,  # seconds that the clocks of servers may differ
-    aud={"essential": True, "value": AUDIENCE},
-    iss={"essential": True},
-    sub={"essential": True},
-    iat={"essential": True},
-    exp={"essential": True},
-    jti={"essential": True},
-)
+_CLAIMS: dict[str, Any] = {name: {"essential": True} for name in ("iss", "sub", "iat", "exp", "jti")}
+_SKEW = 60  # seconds that the clocks of servers may differ
 
 
 class BridgeCredentialError(UnauthenticatedError):
@@ -76,8 +74,9 @@ def read_credential(text: str) -> AgentCredential:
     """
     try:
         token = jwt.decode(text[: LONGEST + 1], _find_key, algorithms=[ALGORITHM])
-        _CLAIMS.validate(token.claims)
-    except (JoseError, NoKeyError, ValueError, TypeError, KeyError, binascii.Error):
+        known = jwt.JWTClaimsRegistry(leeway=_SKEW, aud={"essential": True, "value": AUDIENCE}, **_CLAIMS)
+        known.validate(token.claims)
+    except (errors.JoseError, NoKeyError, ValueError, TypeError, KeyError, binascii.Error):
         # Whatever is wrong with it, one answer: which part failed is nobody's business.
         raise BridgeCredentialError("the agent's credential is not valid: malformed, forged or expired") from None
     organization_id, _ = _key_name(token.header)
@@ -85,7 +84,7 @@ def read_credential(text: str) -> AgentCredential:
     return AgentCredential(organization_id, bridge_id, credential_id)
 
 
-def _find_key(signed: Any) -> OctKey:
+def _find_key(signed: Any) -> jwk.OctKey:
     """The key that the header names: what it names is believed once the signature made with it is good."""
     organization_id, generation = _key_name(signed.headers())
     with scoped(Scope(organization_id)):
@@ -101,5 +100,5 @@ def _key_name(header: Mapping[str, Any]) -> tuple[str, int]:
     return organization_id, int(generation)
 
 
-def _signing_key(secret: bytes) -> OctKey:
-    return OctKey.import_key(derive(secret, _INFO, KEY_SIZE))
+def _signing_key(secret: bytes) -> jwk.OctKey:
+    return jwk.OctKey.import_key(derive(secret, _INFO, KEY_SIZE))

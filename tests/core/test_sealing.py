@@ -17,6 +17,7 @@ from core.columns import new_id
 from core.crypto import sealing
 from core.crypto.hashing import forget_keys, keyed_hash
 from core.crypto.hierarchy import (
+    OpenedKey,
     create_organization_key,
     organization_key,
     rotate_organization_key,
@@ -90,7 +91,7 @@ def test_open__another_organization_with_the_same_key__is_refused(place: Place) 
     envelope = seal(place, SECRET)
     key = organization_key(organization_id=place.organization_id)
     with pytest.raises(SealError):
-        sealing._open_under(key, dataclasses.replace(place, organization_id=new_id()), envelope)
+        sealing._open_under(key, dataclasses.replace(place, organization_id=new_id()), envelope, sealing.FORMAT)
 
 
 def test_open__any_bit_flipped__is_refused(place: Place) -> None:
@@ -122,10 +123,24 @@ def test_open__content_under_a_key_not_committed_to__is_refused(place: Place) ->
     """A data key that fits the content, behind the commitment to another, does not open it."""
     key = organization_key(organization_id=place.organization_id)
     envelope = sealing._seal_under(key, place, SECRET)
-    foreign = sealing._derive_pair(b"k" * 32)[1]
+    foreign = sealing._two_keys(sealing.FORMAT, b"k" * 32)[1]
     forged = envelope[: sealing._COMMITMENT_AT] + foreign + envelope[sealing._CONTENT_AT :]
     with pytest.raises(SealError, match="commit"):
         open_sealed(place, forged)
+
+
+def test_open__older_format__opens_as_ever() -> None:
+    """What version 0.1 sealed under its first format, with the key and for the place that stand here."""
+    place = Place("01900000-0000-7000-8000-000000000001", "account", "01900000-0000-7000-8000-000000000002",
+                  "01900000-0000-7000-8000-000000000003", 4)  # fmt: skip
+    envelope = base64.b64decode(
+        "c3FtMQAAAAGfNRN0fPvuCZdiOhl07Tcw8WL0jGd1zoJZ3RKFHjh9vxol741rP2L6l7m4lP0qkwWYD0GDeIzlwiCaWhJIooTCNcsD473D"
+        "6TYbzk5Nn9hiMG8V7aWKEK5kTIQd7A3PxhgH8chEUgYs0GeBor3FjV5w2w9ALB3yXVQzSZE+lU8KXuBjHM0p"
+    )
+    key = OpenedKey(1, bytes(range(32)))
+    assert sealing._open_under(key, place, envelope, b"sqm1") == b"sealed before"
+    with pytest.raises(SealError):  # the name of the format is sealed as well
+        sealing._open_under(key, place, sealing.FORMAT + envelope[4:], sealing.FORMAT)
 
 
 def test_open__older_generation__stays_readable_until_shredded(place: Place) -> None:
