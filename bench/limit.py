@@ -49,17 +49,17 @@ TOKEN = statement(
 ROWS = f"SELECT {columns(NAMES)} FROM accounts_account WHERE organization_id = ?"
 LIST = statement(f"{ROWS} ORDER BY name LIMIT 100")
 GET = statement(f"{ROWS} AND id = ?")
-TAKEN = statement("SELECT 1 FROM accounts_account WHERE organization_id = ? AND name = ? LIMIT 1")
 INSERT = statement(
     "INSERT INTO accounts_account (name, created_at, updated_at, id, fullname, organization_id, environment, labels) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 # What a change tells: the webhooks that want it, and a row of the audit log, chained to the one before it.
-WEBHOOKS = statement(
-    "SELECT id, environment, filters FROM events_organizationwebhook WHERE organization_id = ? AND disabled_at IS NULL"
+END = ("sequence", "digest", "ended_at", "pruned_sequence", "pruned_digest", "mac")
+CHAIN = statement(
+    f"SELECT {', '.join(f'c.{name}' for name in END)}, w.id, w.environment, w.filters FROM events_auditchain c "
+    "LEFT JOIN events_organizationwebhook w ON w.organization_id = c.organization_id AND w.disabled_at IS NULL "
+    f"WHERE c.organization_id = ?{' FOR UPDATE OF c' if POSTGRESQL else ''}"
 )
-END = "sequence, digest, ended_at, pruned_sequence, pruned_digest, mac"
-CHAIN = statement(f"SELECT {END} FROM events_auditchain WHERE organization_id = ?{' FOR UPDATE' if POSTGRESQL else ''}")
 EVENT = (
     *("id", "organization_id", "sequence", "created_at", "audit_type", "action", "object_id", "token_id", "account_id"),
     *("environment", "remote_addr", "user_agent", "method", "path", "code", "status", "body"),
@@ -126,17 +126,18 @@ def create(organization_id: str, token_id: str, environ: dict[str, Any]) -> Any:
         orjson.dumps(given["labels"]).decode(),
     )
     run("BEGIN" if POSTGRESQL else "BEGIN IMMEDIATE")
-    taken = run(TAKEN, organization_id, given["name"])
-    if not taken:
+    try:
         run(INSERT, *row)
-        run(WEBHOOKS, organization_id)
-        audit(organization_id, token_id, row[3], given, environ)
+    except (sqlite3.IntegrityError, psycopg.IntegrityError):  # the name is taken
+        run("ROLLBACK")
+        return None
+    audit(organization_id, token_id, row[3], given, environ)
     run("COMMIT")
-    return None if taken else {"account": shown(row)}
+    return {"account": shown(row)}
 
 
 def audit(organization_id: str, token_id: str, account_id: str, given: Any, environ: dict[str, Any]) -> None:
-    *end, mac = run(CHAIN, organization_id)[0]
+    *end, mac = run(CHAIN, organization_id)[0][: len(END)]
     holds = hmac.compare_digest(
         bytes(mac), seal(organization_id, *end)
     )  # not so at the first: the service's key is another

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -17,8 +16,7 @@ from core.network import client_address
 DONE = "done"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """The request that caused something. `body` has no secret in it: core.masking took them out."""
 
     method: str
@@ -28,8 +26,7 @@ class Call:
     body: Any = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(NamedTuple):
     """One change, or one refused change: `resource.verb`, on which object, by which token, with which outcome."""
 
     resource: str

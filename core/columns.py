@@ -127,7 +127,8 @@ class InstantColumn(models.DateTimeField[S, G]):
         return [self.from_db_value]
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        value = value if prepared else self.get_prep_value(value)
+        is_ready = prepared or (type(value) is dt.datetime and value.tzinfo is dt.UTC)
+        value = value if is_ready else self.get_prep_value(value)
         if value is None or connection.vendor == "postgresql":
             return value
         return value if isinstance(value, str) else format_instant(value)

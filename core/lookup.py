@@ -7,11 +7,13 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 from core.prepared import Prepared, Slot, prepared
 from core.scope import FINDING
 from core.tenancy import Scope, scoped
+
+_FINDING = Scope(FINDING)
 
 
 class Lookup:
@@ -40,14 +42,16 @@ class Lookup:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows found, whosever they are. The session has the organization of the first one from here on."""
-        connection.ensure_connection()
-        if not getattr(connection, "is_tenant", False):
-            with scoped(Scope(FINDING)):
-                return prepared(("lookup", self.name), self.query).rows(**values)
-        with scoped(Scope(FINDING)):
-            rows = self.telling.rows(**values)
+        database: Any = connections[DEFAULT_DB_ALIAS]
+        database.ensure_connection()
+        is_tenant = getattr(database, "is_tenant", False)
+        statement = self.telling if is_tenant else prepared(("lookup", self.name), self.query)
+        with scoped(_FINDING):
+            rows = statement.rows(**values)
+        if not is_tenant:
+            return rows
         if rows:
-            connection.told = rows[0][-1]  # type: ignore[attr-defined]
+            database.told = rows[0][-1]
         return [row[:-1] for row in rows]
 
     @functools.cached_property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -32,29 +31,32 @@ class Slot(Value):
 class Statement:
     """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone watches the queries."""
 
-    __slots__ = ("native", "places", "reads", "sql", "through")
+    __slots__ = ("native", "places", "reads", "sql")
 
     def __init__(self, sql: str, places: int) -> None:
-        postgresql = connection.vendor == "postgresql"
-        self.places = places
-        self.sql, self.reads = sql, sql.startswith("SELECT") or " RETURNING " in sql
-        self.native = sql if postgresql else sql % (("?",) * places)
-        self.through = operator.attrgetter("direct" if postgresql else "connection")
+        self.sql, self.places = sql, places
+        self.reads = sql.startswith("SELECT") or " RETURNING " in sql
+        self.native: Any = sql % (("?",) * places)
+        if connection.vendor == "postgresql":
+            self.native = (sql % tuple(f"${number}" for number in range(1, places + 1))).encode()
 
     def run(self, values: list[Any]) -> list[tuple[Any, ...]]:
         """The rows it gives. Values go and come as the driver has them, without conversion."""
         database: Any = connections[DEFAULT_DB_ALIAS]
-        watched = database.queries_logged or database.execute_wrappers
-        if not watched:
-            database.ensure_connection()
-            database.validate_no_broken_transaction()
-        with database.wrap_database_errors:
-            if watched:
-                cursor = database.cursor()
+        rows: list[tuple[Any, ...]]
+        if database.queries_logged or database.execute_wrappers:
+            with database.cursor() as cursor, database.wrap_database_errors:
                 cursor.execute(self.sql, values)
+                rows = cursor.fetchall() if self.reads else []
+            return rows
+        database.ensure_connection()
+        database.validate_no_broken_transaction()
+        with database.wrap_database_errors:
+            if database.vendor == "postgresql":
+                rows = database.rows(self.native, values)
             else:
-                cursor = self.through(database).execute(self.native, values)
-            rows: list[tuple[Any, ...]] = cursor.fetchall() if self.reads else []
+                cursor = database.connection.execute(self.native, values)
+                rows = cursor.fetchall() if self.reads else []
         return rows
 
 

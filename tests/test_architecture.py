@@ -55,10 +55,16 @@ ORGANIZATION_WRITTEN = {
 LATE_MODULES = {
     "catalog/customs/definitions.py": {"jsonschema_rs"},
     "catalog/registry.py": {"jsonschema_rs"},
+    "integrations/billing/services.py": {"tarfile"},
     "integrations/bridges/answers.py": {"httpx2"},
     "integrations/bridges/credentials.py": {"joserfc.errors", "joserfc.jwk", "joserfc.jwt"},
     "core/outbound/client.py": {"httpcore2", "httpx2", "core.outbound.connection"},
     "identity/members/passwords.py": {"zxcvbn"},
+    "identity/sso/certificates.py": {
+        "cryptography.x509",
+        "cryptography.hazmat.primitives.asymmetric.ec",
+        "cryptography.hazmat.primitives.asymmetric.rsa",
+    },
     "identity/sso/discovery.py": {"joserfc.errors", "joserfc.jwk"},
     "identity/sso/id_tokens.py": {"joserfc.errors", "joserfc.jws", "joserfc.util"},
     "identity/sso/saml.py": {"lxml.etree", "identity.sso.signatures"},

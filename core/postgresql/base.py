@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -12,10 +12,12 @@ from django.db.backends.postgresql import base, operations
 from django.utils.module_loading import import_string
 from psycopg.pq import TransactionStatus
 
+from core.postgresql.direct import Direct
 from core.scope import FINDING, IN_FORCE
 
 NOBODY, EVERYBODY = "", "*"  # values of `app.org` that are no organization's id
 _TELL = "SELECT set_config('app.org', %s, false)"
+_TELL_DIRECTLY = b"SELECT set_config('app.org', $1, false)"
 # Only where all is installed: a role that is not bound, a missing look-up, or missing grants (as after a restore that
 # left them out, until the next `migrate`) mean to go on as the login role.
 _ASSUME = """
@@ -68,7 +70,7 @@ class DatabaseOperations(operations.DatabaseOperations):
 class DatabaseWrapper(base.DatabaseWrapper):
     """`told` is the organization that the session was told last, None when that is not known.
 
-    `direct` is a cursor for statements whose rows are fetched at once: making one costs as much as a small read.
+    `direct` runs the statements of requests, see core.prepared.
     """
 
     ops_class = DatabaseOperations
@@ -84,18 +86,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def init_connection_state(self) -> None:
         self.is_tenant = False
-        self.direct = self.connection.cursor(binary=True)
+        self.direct = Direct(self.connection)
         super().init_connection_state()
         self.assume_tenant()
 
     def _start_transaction_under_autocommit(self) -> None:
         """Begins a transaction, as Django does on SQLite: turning the driver's own off and on costs two statements."""
         with self.wrap_database_errors:
-            self.direct.execute("BEGIN")
+            self.direct.command(b"BEGIN")
 
     def _set_autocommit(self, autocommit: bool) -> None:
         if self.connection.autocommit != autocommit:
             super()._set_autocommit(autocommit)  # type: ignore[misc]
+
+    def rows(self, sql: bytes, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement of `core.prepared`, in the organization in scope."""
+        if self.is_tenant and (organization := self.untold()) is not None:
+            self.direct.rows(_TELL_DIRECTLY, [organization])
+            self.told = organization
+        return self.direct.rows(sql, values)
 
     def create_cursor(self, name: str | None = None) -> Any:
         if name:  # of the driver's own class

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from typing import TYPE_CHECKING
+
 from rest_framework.exceptions import ValidationError
 
 from core.fields import StringField
+from core.late import LateModule
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+else:
+    x509 = LateModule("cryptography.x509")  # 2 MiB with the kinds of keys
+    ec = LateModule("cryptography.hazmat.primitives.asymmetric.ec")
+    rsa = LateModule("cryptography.hazmat.primitives.asymmetric.rsa")
 
 MOST = 3
 SMALLEST_RSA = 2048

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from cryptography import x509
-
 from core.late import LateModule
 from identity.sso.assertions import (
     NAME_ID_FORMATS,
@@ -36,6 +34,7 @@ from identity.sso.xml import (
 )
 
 if TYPE_CHECKING:
+    from cryptography import x509
     from lxml import etree
 
     from identity.sso import signatures

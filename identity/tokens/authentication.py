@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db.models import QuerySet
@@ -33,8 +32,7 @@ _REFRESHING = Grant({"tokens": frozenset({"refresh"})})
 _TEN_MINUTES = 15  # characters of a time, and how exactly the last use of a token is noted
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(NamedTuple):
     """What one query tells of a secret, its token, its member and its organization. Times are the wire's text."""
 
     digest: bytes
@@ -180,7 +178,7 @@ class RefreshAuthentication(TokenAuthentication):
         secret = super().find(public_id, text)
         with scoped(Scope(secret.organization_id)):
             is_dropped = TokenSecret.objects.filter(public_id=public_id, slot=SecretSlot.DROPPED).exists()
-        return dataclasses.replace(secret, networks=None) if is_dropped else secret
+        return secret._replace(networks=None) if is_dropped else secret
 
     @staticmethod
     def principal(secret: Secret, now: str) -> Principal:

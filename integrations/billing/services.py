@@ -6,10 +6,9 @@ import csv
 import datetime as dt
 import io
 import itertools
-import tarfile
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 from django.conf import settings
@@ -19,6 +18,7 @@ from django_filters import FilterSet
 
 from core.columns import format_instant, is_id, now_text
 from core.filters import apply_filters
+from core.late import LateModule
 from core.listing import Cursor, ListRequest
 from core.pruning import delete_old
 from core.reading import Page, missing
@@ -27,6 +27,11 @@ from identity.suborganizations.models import SubOrganization
 from integrations.billing.models import Usage, UsageBelow
 from integrations.billing.months import end_of, month_of, months_until
 from organizations.models import Organization
+
+if TYPE_CHECKING:
+    import tarfile
+else:
+    tarfile = LateModule("tarfile")
 
 CURSOR = Cursor(("organization_id",))
 COLUMNS = {
