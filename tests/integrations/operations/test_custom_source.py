@@ -186,6 +186,10 @@ def test_custom__pauses_after_every_page__ends_complete_and_the_next_goes_on(
             "the object '1' has no time at `/priority`",
         ),
         ({"path": "/{input.since}/tickets", "query": {"page": "x"}}, "cannot be called"),
+        (
+            {"query": {"page": "1"}, "pagination": {"style": "cursor", "parameter": "page", "at": "/tickets/0/id"}},
+            "next page is the one before",
+        ),
     ],
 )
 def test_custom__answer_that_the_definition_does_not_describe__fails_with_the_reason(
