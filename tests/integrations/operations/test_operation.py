@@ -18,6 +18,7 @@ from tests.integrations.operations.worked import (
     SINK,
     change,
     delete,
+    due,
     history,
     jobs,
     kept,
@@ -131,8 +132,7 @@ def test_frequency__changed__counts_from_the_last_start(acme: Api) -> None:
     work_at(now)
     for value, hours in (("6h", 6), ("90m", 1.5), ("2d", 48)):
         change(acme, integration, [schedule(frequency={"type": "periodic", "value": value})])
-        (run,) = waiting(acme)
-        assert run.due_at == now + hours * HOUR
+        assert due(acme) == now + hours * HOUR
 
 
 def test_backfill__changed__starts_there(acme: Api) -> None:
