@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.columns import read_day_or_instant
-from core.filters import MOST_WILDCARDS, split_values
+from core.filters import pattern_objection, split_values
 
 OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
 _NAME = r"[A-Za-z_]\w*"
@@ -39,7 +39,7 @@ def read_condition(text: str) -> Condition | None:
     match = _CONDITION.match(text)
     if match is None or match["op"] not in OPERATORS:
         return None
-    is_costly = "like" in match["op"] and sum(map(match["value"].count, "%*")) > MOST_WILDCARDS
+    is_costly = "like" in match["op"] and bool(pattern_objection(match["value"]))
     return None if is_costly else Condition(**match.groupdict())
 
 

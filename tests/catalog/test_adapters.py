@@ -67,7 +67,8 @@ def test_condition__each_operator__keeps_what_lists_would(text: str, kept: bool)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "1[eq]x", "a..b[eq]x"]
+    "text",
+    ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "a[like]" + "x" * 101, "1[eq]x", "a..b[eq]x"],
 )
 def test_condition__malformed_or_costly__is_none(text: str) -> None:
     assert read_condition(text) is None
