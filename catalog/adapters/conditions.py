@@ -54,12 +54,18 @@ def _holds(op: str, found: Any, value: str) -> bool:
     if op == "in":
         return any(_holds("eq", found, part) for part in split_values(value))
     if op == "like":
-        pattern = ".*".join(map(re.escape, re.split(r"[%*]", value)))
-        return re.fullmatch(pattern, str(found), re.IGNORECASE | re.DOTALL) is not None
+        return re.fullmatch(_expression(value), str(found), re.IGNORECASE | re.DOTALL) is not None
     left, right = _comparable(found, value)
     if op == "eq":
         return bool(left == right)
     return bool({"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[op])
+
+
+def _expression(pattern: str) -> str:
+    """A pattern of `like`. What stands between two wildcards is looked for once, since the first place is as good as
+    any later one: to try them all takes hours, in which no other thread of the process runs."""
+    first, *rest = map(re.escape, re.split(r"[%*]", pattern))
+    return first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + "".join(f".*{part}" for part in rest[-1:])
 
 
 def _comparable(found: Any, value: str) -> tuple[Any, Any]:
