@@ -70,14 +70,19 @@ class JsonText(models.TextField[Any, Any]):
         return json.dumps(value)
 
 
-class Token(models.Model):
+class Table(models.Model):
+    class Meta:
+        abstract = True
+        app_label = "bench"
+        managed = False
+
+
+class Token(Table):
     id = models.CharField(primary_key=True, max_length=36)
     organization_id = models.CharField(max_length=36)
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "identity_token"
-        managed = False
 
     is_authenticated = True
 
@@ -85,23 +90,21 @@ class Token(models.Model):
         return self.id
 
 
-class TokenSecret(models.Model):
+class TokenSecret(Table):
     public_id = models.CharField(primary_key=True, max_length=16)
     token = models.ForeignKey(Token, models.CASCADE)
     kind = models.CharField(max_length=16)
     digest = models.BinaryField()
     expires = models.DateTimeField()
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "identity_tokensecret"
-        managed = False
 
     def __str__(self) -> str:
         return self.public_id
 
 
-class Account(models.Model):
+class Account(Table):
     id = models.CharField(primary_key=True, max_length=36, default=lambda: str(uuid_utils.uuid7()), editable=False)
     organization_id = models.CharField(max_length=36, editable=False)
     name = models.CharField(max_length=255)
@@ -111,32 +114,28 @@ class Account(models.Model):
     environment = models.CharField(max_length=16, choices=[("test", "test"), ("prod", "prod")])
     labels = JsonText(default=list)
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "accounts_account"
-        managed = False
 
     def __str__(self) -> str:
         return self.name
 
 
-class Webhook(models.Model):
+class Webhook(Table):
     id = models.CharField(primary_key=True, max_length=36)
     organization_id = models.CharField(max_length=36)
     environment = models.CharField(max_length=16)
     filters = JsonText()
     disabled_at = models.DateTimeField(null=True)
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "events_organizationwebhook"
-        managed = False
 
     def __str__(self) -> str:
         return self.id
 
 
-class AuditChain(models.Model):
+class AuditChain(Table):
     organization_id = models.CharField(primary_key=True, max_length=36)
     sequence = models.PositiveBigIntegerField(default=0)
     digest = models.BinaryField(default=bytes)
@@ -145,10 +144,8 @@ class AuditChain(models.Model):
     ended_at = models.CharField(max_length=27, default="")
     mac = models.BinaryField(default=bytes)
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "events_auditchain"
-        managed = False
 
     def __str__(self) -> str:
         return self.organization_id
@@ -160,7 +157,7 @@ class AuditChain(models.Model):
         return hmac.digest(KEY, json.dumps([*map(str, values), *digests]).encode(), hashlib.sha256)
 
 
-class AuditEvent(models.Model):
+class AuditEvent(Table):
     id = models.CharField(primary_key=True, max_length=36, default=lambda: str(uuid_utils.uuid7()))
     organization_id = models.CharField(max_length=36)
     sequence = models.PositiveBigIntegerField()
@@ -180,10 +177,8 @@ class AuditEvent(models.Model):
     body = JsonText()
     digest = models.BinaryField()
 
-    class Meta:
-        app_label = "bench"
+    class Meta(Table.Meta):
         db_table = "events_auditevent"
-        managed = False
 
     def __str__(self) -> str:
         return self.id

@@ -11,7 +11,6 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from core.limits.counts import shared_counts
 from core.roles import may_act_as_tenant
 
 
@@ -72,20 +71,6 @@ def check_public_url(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     ]
 
 
-def check_redis(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
-    try:
-        shared_counts().close()
-    except ValueError:  # its text may hold the password
-        return [
-            checks.Error(
-                "SYNQMGR_REDIS_URL is not the address of a Redis.",
-                hint="Write redis://host:6379/0 or rediss://user:password@host:6379/0.",
-                id="core.E004",
-            )
-        ]
-    return []
-
-
 def check_tenant_role(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
@@ -107,7 +92,7 @@ def check_tenant_role(
     return missing
 
 
-CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_public_url, check_redis)
+CHECKS = (check_root_keys, check_allowed_hosts, check_debug, check_public_url)
 
 
 def register() -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 _FLAGS = {**dict.fromkeys(("true", "yes", "on", "1"), True), **dict.fromkeys(("false", "no", "off", "0"), False)}
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")
@@ -111,6 +112,19 @@ class Environment:
                 "or sqlite:///path."
             )
         return found
+
+    def redis(self, name: str) -> str:
+        """The address of a Redis, empty if there is none. It is never shown: it may hold a password."""
+        url = self.text(name)
+        try:
+            if url:
+                import_string("redis.connection.parse_url")(url)  # not loaded by those who have none
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} is not the address of a Redis. Write redis://host:6379/0 or "
+                "rediss://user:password@host:6379/0."
+            ) from None
+        return url
 
 
 def _refusal(name: str, value: str, wanted: str) -> ImproperlyConfigured:

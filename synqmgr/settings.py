@@ -73,7 +73,7 @@ RETENTION = read_retention(
 # Row level security on PostgreSQL: auto (where the login role allows it), on (else refuse to start) or off.
 ROW_SECURITY = env.choice("SYNQMGR_ROW_SECURITY", "auto", ["auto", "on", "off"])
 TENANT_ROLE = env.text("SYNQMGR_TENANT_ROLE", "synqmgr_tenant")  # what requests act as
-REDIS_URL = env.text("SYNQMGR_REDIS_URL")
+REDIS_URL = env.redis("SYNQMGR_REDIS_URL")
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")  # Celery workers then do what is due, woken at once
 CELERY_QUEUE = env.text("SYNQMGR_CELERY_QUEUE", "synqmgr")
 

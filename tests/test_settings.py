@@ -18,6 +18,7 @@ MALFORMED = [
     {"SYNQMGR_LIMITS": "token=lots"},
     {"SYNQMGR_RETENTION": "runs=forever"},
     {"SYNQMGR_OUTBOUND_ALLOW": "10.0.0.1/8"},
+    {"SYNQMGR_REDIS_URL": "redis://me:hush@host:port/0"},
 ]
 FORWARDED = [
     ("X-Forwarded-For", [("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-For", "203.0.113.9")], 403),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.columns import read_day_or_instant
-from core.filters import MOST_WILDCARDS, split_values
+from core.filters import pattern_objection, split_values
 
 OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
 _NAME = r"[A-Za-z_]\w*"
@@ -39,7 +39,7 @@ def read_condition(text: str) -> Condition | None:
     match = _CONDITION.match(text)
     if match is None or match["op"] not in OPERATORS:
         return None
-    is_costly = "like" in match["op"] and sum(map(match["value"].count, "%*")) > MOST_WILDCARDS
+    is_costly = "like" in match["op"] and bool(pattern_objection(match["value"]))
     return None if is_costly else Condition(**match.groupdict())
 
 
@@ -54,12 +54,18 @@ def _holds(op: str, found: Any, value: str) -> bool:
     if op == "in":
         return any(_holds("eq", found, part) for part in split_values(value))
     if op == "like":
-        pattern = ".*".join(map(re.escape, re.split(r"[%*]", value)))
-        return re.fullmatch(pattern, str(found), re.IGNORECASE | re.DOTALL) is not None
+        return re.fullmatch(_expression(value), str(found), re.IGNORECASE | re.DOTALL) is not None
     left, right = _comparable(found, value)
     if op == "eq":
         return bool(left == right)
     return bool({"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[op])
+
+
+def _expression(pattern: str) -> str:
+    """A pattern of `like`. What stands between two wildcards is looked for once, since the first place is as good as
+    any later one: to try them all takes hours, in which no other thread of the process runs."""
+    first, *rest = map(re.escape, re.split(r"[%*]", pattern))
+    return first + "".join(f"(?>.*?{part})" for part in rest[:-1]) + "".join(f".*{part}" for part in rest[-1:])
 
 
 def _comparable(found: Any, value: str) -> tuple[Any, Any]:

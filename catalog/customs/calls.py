@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -23,7 +23,6 @@ from core.outbound import Limits, OutboundAnswer, Sender, send
 from core.outbound.destination import parse_url
 from core.parsing import read_json, value_at
 
-MOST_PAGES = 100
 LIMITS = Limits()
 LONGEST_WAIT = 3600  # seconds that a provider may ask us to stay away
 
@@ -70,25 +69,6 @@ def call_operation(
         return _Call(connection, operation, declared, dict(arguments or {})).page(cursor)
     except UnfillableError as error:
         raise InvalidError(f"the operation {operation!r} cannot be called: {error}") from error
-
-
-def each_page(
-    *,
-    connection: Connection,
-    operation: str,
-    arguments: Mapping[str, Any] | None = None,
-    cursor: str | None = None,
-    most: int = MOST_PAGES,
-) -> Iterator[Page]:
-    """Every page in turn, of at most so many: a last one with a `next` is not the end of what there is."""
-    for _ in range(most):
-        page = call_operation(connection=connection, operation=operation, arguments=arguments, cursor=cursor)
-        yield page
-        if page.next is None:
-            return
-        if page.next == cursor:
-            raise UnexpectedAnswerError(f"{connection.definition['name']} names the same page as the next one again.")
-        cursor = page.next
 
 
 class _Call:

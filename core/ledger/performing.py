@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import functools
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -24,7 +24,7 @@ RUNS = Counter("synqmgr_runs_total", "Runs that a claim ended.", ["kind", "outco
 DURATION = Histogram("synqmgr_run_duration_seconds", "Time that one attempt took, in seconds.", ["kind"])
 PAUSE_AFTER_FAULT = 2.0  # seconds
 RECORD_WITHIN = 45.0  # seconds to get an outcome recorded while the database does not answer
-HAND_WITHIN = 0.5  # seconds in which the runs of one hand are begun
+HAND_WITHIN = 0.5  # seconds after its claim in which the runs of one hand are begun
 
 Work = Callable[[Claim], Outcome]
 
@@ -46,23 +46,35 @@ def perform_hand(hand: Sequence[Claim]) -> None:
             perform(claimed)
         return
     ended: list[tuple[Claim, Outcome]] = []
-    started = began = time.perf_counter()
+    started = time.monotonic()
     reach("run-claimed")
     try:
-        with scoped(Scope(hand[0].organization_id)), contextlib.closing(each_of(hand)) as outcomes:
+        with scoped(Scope(hand[0].organization_id)), _closing(each_of(hand)) as outcomes:
             for claimed, outcome in zip(hand, outcomes, strict=False):
                 reach("run-worked")
                 ended.append((claimed, outcome))
-                now = time.perf_counter()
+                now = time.monotonic()
                 DURATION.labels(claimed.kind).observe(now - started)
                 started = now
-                if now - began > HAND_WITHIN:
+                if now - hand[0].began > HAND_WITHIN:
                     break
     except Exception as error:  # noqa: BLE001 - the handlers log it
         ended.append((hand[len(ended)], _unforeseen(hand[len(ended)], error)))
     _record_hand(ended)
     if left := hand[len(ended) :]:
         give_back(left)
+
+
+@contextlib.contextmanager
+def _closing(outcomes: Generator[Outcome]) -> Iterator[Generator[Outcome]]:
+    """Closes them at the end. An error of that alone is none of a run: what each came to is known by then."""
+    try:
+        yield outcomes
+    finally:
+        try:
+            outcomes.close()
+        except Exception:
+            log.exception("hand_not_closed")
 
 
 def _record_hand(ended: Sequence[tuple[Claim, Outcome]]) -> None:

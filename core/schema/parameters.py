@@ -7,7 +7,7 @@ from typing import Any
 import uritemplate
 from drf_spectacular.plumbing import ResolvedComponent
 
-from core.filters import LONGEST_FILTER, MOST_FILTERS, WireFilter, filter_names
+from core.filters import LONGEST_FILTER, LONGEST_PATTERN, MOST_FILTERS, MOST_WILDCARDS, WireFilter, filter_names
 from core.listing import DEFAULT_LIMIT, MOST, MOST_ORDERS
 from core.schema import patterns
 from core.schema.declarations import Operation
@@ -150,7 +150,8 @@ def _filter(view: Any) -> Schema:
     names = filter_names(view.filterset_class)
     text = (
         "What to list, each written `field[operator]value`; repeat it for objects that pass all of several. "
-        "Separate the values of `in` and `not in` by commas; `like` ignores case, and `%` or `*` stand for any text."
+        "Separate the values of `in` and `not in` by commas; `like` ignores case, and `%` or `*` stand for any text: "
+        f"up to {MOST_WILDCARDS} of them in a pattern of up to {LONGEST_PATTERN} characters."
         f"\n\n{_table(names)}"
     )
     items = {"type": "string", "maxLength": LONGEST_FILTER, "pattern": patterns.filters(names)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -86,6 +87,9 @@ class WebhookControlViewSet(ScopedViewSet):
         enter_for_change(OrganizationWebhook)
         webhook: OrganizationWebhook = find(OrganizationWebhook, self.kwargs["webhook_id"], lock=True)
         return webhook
+
+    def addressed(self) -> Any:
+        return find(OrganizationWebhook, self.kwargs["webhook_id"])
 
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, **kwargs: str) -> HttpResponse:

@@ -14,7 +14,7 @@ from catalog.registry import get_provider
 from core.columns import new_id, read_instant
 from core.errors import ConflictError
 from core.ledger.models import Run, RunState
-from core.ledger.services import cancel, enqueue
+from core.ledger.services import cancel, enqueue, recall
 from core.pruning import delete_old
 from integrations.models import Integration
 from integrations.operations.history import Progress, write_execution
@@ -158,21 +158,17 @@ def _settle(operation: Operation, objection: str, *, is_anew: bool) -> None:
     The run of an execution in the middle stays: it ends what has begun, also where nothing is to follow.
     """
     was_disabled = operation.status == OperationStatus.DISABLED
+    if not (objection or is_anew or was_disabled):
+        return
     has_begun = bool(execution_of(operation))
-    if (objection or is_anew or was_disabled) and not has_begun:
-        cancel(kind=KIND, subject_ids=[operation.id])  # first: it waits for a worker that is just claiming
+    is_held = is_running(operation.id) if has_begun else bool(recall(kind=KIND, subject_ids=[operation.id]))
     if objection:
         operation.status, operation.errors = OperationStatus.DISABLED, [{"message": objection}]
         return
-    if not (is_anew or was_disabled):
-        return
     if was_disabled:
         operation.errors = None
-    if is_running(operation.id):  # its conclusion writes the next run
-        operation.status = OperationStatus.PROCESSING
-        return
-    operation.status = OperationStatus.SCHEDULED
-    if has_begun:
+    operation.status = OperationStatus.PROCESSING if is_held else OperationStatus.SCHEDULED
+    if is_held or has_begun:  # the conclusion of that run writes the next one
         return
     last = Execution.objects.unnarrowed().filter(operation_id=operation.id).order_by("-started_at").first()
     at = next_start(operation.schedule, last.started_at) if last is not None else None

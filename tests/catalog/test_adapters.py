@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def provider(type_: str) -> Provider:
         ("severity[like]hi*", True),
         ("severity[like]%IG%", True),
         ("severity[like]h.gh", False),
+        ("severity[like]*h*h", True),
+        ("severity[like]*g*g*", False),
+        ("severity[like]h*hi*h", False),
+        ("severity[like]", False),
+        ("severity[like]**", True),
         ("severity[not like]h*", False),
         ("score[gt]9", True),
         ("score[lte]70", True),
@@ -66,8 +72,17 @@ def test_condition__each_operator__keeps_what_lists_would(text: str, kept: bool)
     assert condition.keeps(OBJECT) == kept
 
 
+def test_condition__pattern_with_many_places_to_match__is_quick() -> None:
+    condition = read_condition("text[like]*a*a*a*ab")
+    assert condition is not None
+    started = time.thread_time()
+    assert not condition.keeps({"text": "a" * 2000})
+    assert time.thread_time() - started < 1
+
+
 @pytest.mark.parametrize(
-    "text", ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "1[eq]x", "a..b[eq]x"]
+    "text",
+    ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "a[like]" + "x" * 101, "1[eq]x", "a..b[eq]x"],
 )
 def test_condition__malformed_or_costly__is_none(text: str) -> None:
     assert read_condition(text) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -44,3 +44,12 @@ def connect(definition: dict[str, Any], way: Way, secret: Any = TOKEN, url: str 
 
 def call(way: Way, definition: dict[str, Any], operation: str = "call", **arguments: Any) -> Page:
     return call_operation(connection=connect(definition, way), operation=operation, arguments=arguments)
+
+
+def each_page(connection: Connection) -> Iterator[Page]:
+    """The pages of the operation `call`, each asked for by what the one before named."""
+    page = call_operation(connection=connection, operation="call")
+    yield page
+    while page.next is not None:
+        page = call_operation(connection=connection, operation="call", cursor=page.next)
+        yield page

@@ -196,6 +196,23 @@ def test_list__name_in_other_case__is_the_same_name(face: Face, acme: Api) -> No
         assert listed(acme, url, start_after=shouted, **query) == listed(acme, url, start_after=names[1], **query)
 
 
+@pytest.mark.parametrize("op", ["like", "not like"])
+@pytest.mark.parametrize(
+    "pattern, bound",
+    [("%" + "x" * 99, ""), ("%" + "x" * 100, "100 characters"), ("a*" * 5, ""), ("a*" * 6, "5 wildcards")],
+)
+def test_list__pattern_that_would_take_long__is_refused_with_the_bound(
+    op: str, pattern: str, bound: str, acme: Api
+) -> None:
+    answer = acme.get("/v1/accounts", query={"filter": f"fullname[{op}]{pattern}"})
+    if not bound:
+        assert answer.status_code == 200
+        return
+    message = assert_problem(answer, 400, at="filter")["message"]
+    assert message.startswith("the value of 'fullname'")
+    assert message.endswith(f"more than {bound}")
+
+
 def is_valid(declared: WireFilter, value: str) -> bool:
     """Whether an id is a value of this field at all."""
     return isinstance(declared, TextFilter) or (is_id(value) and type(declared).__name__ == "IdFilter")

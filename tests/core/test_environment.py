@@ -19,6 +19,7 @@ CHOICE: Read = lambda env: env.choice("X", "INFO", ["DEBUG", "INFO"])  # noqa: E
 ADDRESS: Read = lambda env: env.address("X", "http://localhost:8000")  # noqa: E731
 HEADER: Read = lambda env: env.header("X", "X-Forwarded-For")  # noqa: E731
 NETWORKS: Read = lambda env: env.networks("X")  # noqa: E731
+REDIS: Read = lambda env: env.redis("X")  # noqa: E731
 DATABASE: Read = lambda env: env.database("X", "sqlite:////tmp/x.sqlite3")["NAME"]  # noqa: E731
 
 
@@ -33,6 +34,7 @@ DATABASE: Read = lambda env: env.database("X", "sqlite:////tmp/x.sqlite3")["NAME
         (ADDRESS, "http://localhost:8000", "https://a.example/", "https://a.example"),
         (HEADER, "HTTP_X_FORWARDED_FOR", "Clientaddress", "HTTP_CLIENTADDRESS"),
         (NETWORKS, [], "10.0.0.0/8,::1", ["10.0.0.0/8", "::1"]),
+        (REDIS, "", "rediss://u:p@h:6380/1?socket_timeout=1", "rediss://u:p@h:6380/1?socket_timeout=1"),
         (DATABASE, "/tmp/x.sqlite3", "postgres://u:p%23@h:5432/d", "d"),
     ],
 )
@@ -54,6 +56,7 @@ def test_variable__unset_empty_or_given__is_read(
         *((ADDRESS, text) for text in ("localhost:8000", "ftp://a.example", "https://", "https://a b")),
         *((HEADER, text) for text in ("X_Forwarded_For", "X-", "a b", "Ünter", ":")),
         *((NETWORKS, text) for text in ("10.0.0.1/8", "ten", "10.0.0.0/8,1.2.3", "::1/129")),
+        *((REDIS, text) for text in ("host:6379", "http://u:hush@h", "redis://u:hush@h:x", "redis://h?db=hush")),
         *((DATABASE, text) for text in ("mysql://u:hush@h/d", "d", "postgres://u:hush@h", "postgres://u:hush#x@h:1/d")),
         *((DATABASE, text) for text in ("postgres://u:hush@h:70000/d", "postgres://[u:hush@h/d")),
     ],

@@ -250,7 +250,7 @@ def test_like__every_text__means_itself_but_for_its_wildcards(acme: Api) -> None
     folded = [re.sub("[A-Z]", lambda found: found[0].lower(), text) for text in texts]
     for text, mine in list(zip(texts, folded, strict=True))[::2]:
         query = {"filter": f"fullname[like]{text}", "limit": 1000, "total": "true"}
-        if sum(map(text.count, "%*")) > 5:
+        if sum(map(text.count, "%*")) > 5 or len(text) > 100:
             assert_problem(acme.get("/v1/accounts", query=query), 400, at="filter")
             continue
         pattern = re.compile("".join(".*" if c in "%*" else re.escape(c) for c in mine), re.DOTALL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -260,6 +260,25 @@ def test_work__runs_in_the_scope_of_its_organization__and_no_other(acme: Api, gl
         assert run_until_idle(timezone.now()) == 1
         assert seen == [1]
         assert Run.objects.count() == 0
+
+
+@pytest.mark.parametrize("within, states", [(60.0, ["done"] * 3), (-1.0, ["done", "waiting", "waiting"])])
+def test_hand__that_breaks_while_it_is_closed__is_recorded_as_it_ended(
+    in_acme: None, monkeypatch: pytest.MonkeyPatch, within: float, states: list[str]
+) -> None:
+    def each_of(hand: Sequence[Claim]) -> Generator[Outcome]:
+        try:
+            yield from (Outcome("done") for _ in hand)
+        finally:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(work, "each_of", each_of, raising=False)
+    monkeypatch.setattr(performing, "HAND_WITHIN", within)
+    enqueue_all(kind="example", subject_ids=[new_id() for _ in states], lane_id=new_id())
+    (hand,) = hands_at(timezone.now(), Room(1, each=1, size=3))
+    performing.perform_hand(hand)
+    ended = Run.objects.order_by("id").values_list("state", "lapses")
+    assert list(ended) == [(state, 0) for state in states]
 
 
 def test_cancel__what_waits__ends_it(in_acme: None) -> None:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
@@ -18,6 +17,7 @@ from core.ledger.models import Run, RunState, Worker
 from core.ledger.services import Claim, Outcome, enqueue, recall
 from core.tenancy import scoped
 from tests.api import Api
+from tests.locks import locked_elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 60.0  # for a busy machine
@@ -161,14 +161,10 @@ def test_worker__whose_work_does_not_end__stops_without_it(acme: Api, monkeypatc
 
 
 def test_recall__of_a_run_that_another_transaction_holds__takes_it_for_in_hand(acme: Api) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("on SQLite only one transaction writes")
     run = enqueue_one(acme)
-    url = {k: v for k, v in connection.get_connection_params().items() if k in ("host", "port", "user", "dbname")}
-    with psycopg.connect(**url) as other, scoped(acme.scope):
-        other.execute("SELECT 1 FROM core_run WHERE id = %s FOR UPDATE", [run.id])
-        assert recall_now(run) == {run.subject_id}
-        other.rollback()
+    with scoped(acme.scope):
+        with locked_elsewhere(run):
+            assert recall_now(run) == {run.subject_id}
         assert recall_now(run) == set()
         run.refresh_from_db()
     assert run.state == RunState.CANCELLED

@@ -15,6 +15,7 @@ from events.audit.models import AuditEvent
 from identity.permissionsets.sets import Permissions
 from identity.tokens.models import TokenSecret
 from tests.api import Api
+from tests.events.receiver import WEBHOOKS, make_webhook
 from tests.objects import make_account, make_credential, make_integration, make_token, ok
 
 NEAR, FAR = "203.0.113.7", "198.51.100.9"
@@ -73,6 +74,20 @@ def test_refusal__for_want_of_a_grant__is_about_the_object_of_the_address(acme: 
     (event,) = refusals(acme)
     assert (event.object_id, event.integration_id) == (integration["id"], integration["id"])
     assert (event.account_id, event.category) == (account["id"], integration["category"])
+
+
+@pytest.mark.parametrize("verb", ["enable", "disable", "test", "recover"])
+def test_refusal__of_a_verb_of_a_webhook__is_about_that_webhook(verb: str, acme: Api, reader: Api) -> None:
+    webhook = make_webhook(acme, "https://hooks.example/in")
+    assert reader.post(f"{WEBHOOKS}/{webhook['id']}/{verb}").status_code == 403
+    assert acme.post(f"{WEBHOOKS}/{webhook['id']}/{verb}?surprise=1").status_code == 400
+    assert acme.post(f"{WEBHOOKS}/nowhere/{verb}", {"since": "2026-01-01T00:00:00Z"}).status_code == 404
+    told = [(event.action, event.object_id, event.status) for event in refusals(acme)]
+    assert told == [
+        ("webhooks.update", webhook["id"], "forbidden"),
+        ("webhooks.update", webhook["id"], "invalid-request"),
+        ("webhooks.update", None, "not-found"),
+    ]
 
 
 def test_refusal__about_ones_own_account__is_seen_by_a_token_for_that(acme: Api) -> None:

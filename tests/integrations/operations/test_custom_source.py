@@ -24,6 +24,7 @@ from tests.integrations.operations.worked import (
     HOUR,
     MOCK,
     SINK,
+    due,
     executions,
     history,
     jobs,
@@ -32,7 +33,6 @@ from tests.integrations.operations.worked import (
     operation_of,
     schedule,
     soon,
-    waiting,
     work_at,
 )
 from tests.objects import make_account, make_integration, make_point, ok, post_integration
@@ -151,9 +151,7 @@ def test_custom__a_page_between_two_pauses__gets_on(acme: Api, desk: Desk) -> No
     now = soon()
     for _ in range(3):
         assert work_at(now) == 1
-        (run,) = waiting(acme)
-        assert run.due_at is not None
-        now = run.due_at
+        now = due(acme)
     assert work_at(now) == 1
     (done,) = executions(acme)
     assert (done.status, done.records_processed, ids(acme)) == ("COMPLETE", 5, ["1", "2", "3", "4", "5"])
@@ -168,9 +166,7 @@ def test_custom__pauses_after_every_page__ends_complete_and_the_next_goes_on(
     now = soon()
     while len(executions(acme)) < 2:
         assert work_at(now) == 1
-        (run,) = waiting(acme)
-        assert run.due_at is not None
-        now = run.due_at
+        now = due(acme)
     assert [(each.status, each.records_processed) for each in executions(acme)] == [("COMPLETE", 4), ("COMPLETE", 1)]
     assert ids(acme) == ["1", "2", "3", "4", "5"]
     assert operation_of(acme).progress is None
@@ -186,6 +182,10 @@ def test_custom__pauses_after_every_page__ends_complete_and_the_next_goes_on(
             "the object '1' has no time at `/priority`",
         ),
         ({"path": "/{input.since}/tickets", "query": {"page": "x"}}, "cannot be called"),
+        (
+            {"query": {"page": "1"}, "pagination": {"style": "cursor", "parameter": "page", "at": "/tickets/0/id"}},
+            "next page is the one before",
+        ),
     ],
 )
 def test_custom__answer_that_the_definition_does_not_describe__fails_with_the_reason(

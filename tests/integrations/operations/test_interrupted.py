@@ -6,16 +6,16 @@ import datetime as dt
 from typing import Any
 
 from catalog.adapters import mock
-from core.columns import new_id
 from core.ledger.models import Run
-from core.ledger.services import claim, conclude
-from core.tenancy import scoped
-from integrations.operations import runner
+from core.ledger.services import conclude
 from tests.api import Api
 from tests.integrations.operations.worked import (
     HOUR,
+    attempt,
     change,
+    claim_one,
     delete,
+    due,
     executions,
     history,
     jobs,
@@ -45,24 +45,19 @@ def make_waiting(api: Api) -> tuple[dict[str, Any], dt.datetime, Run]:
     return integration, now, run
 
 
-def due(run: Run) -> dt.datetime:
-    assert run.due_at is not None
-    return run.due_at
-
-
 def test_reading__changed_meanwhile__ends_as_it_began_and_does_not_count(acme: Api) -> None:
     integration, now, run = make_waiting(acme)
     since = operation_of(acme).since
     change(acme, integration, [busy(filters=["severity[eq]high"])])
     assert [each.id for each in waiting(acme)] == [run.id]
-    assert work_at(due(run)) == 1
+    assert work_at(due(acme)) == 1
     (done,) = executions(acme)
     assert (done.id, done.status, done.started_at) == (run.id, "COMPLETE", now)
     assert done.records_processed == len(kept(acme)) > 470
     assert {row.data["severity"] for row in kept(acme)} > {"high"}
     after = operation_of(acme)
     assert (after.since, after.progress) == (since, None)
-    assert [due(each) for each in waiting(acme)] == [now + 4 * HOUR]
+    assert due(acme) == now + 4 * HOUR
     assert work_at(now + 4 * HOUR) == 1
     latest = executions(acme)[-1]
     added = [row for row in kept(acme) if row.execution_id == latest.id]
@@ -74,16 +69,16 @@ def test_frequency__changed_meanwhile__leaves_the_run_and_counts_for_the_next(ac
     integration, now, run = make_waiting(acme)
     change(acme, integration, [busy(frequency={"type": "periodic", "value": "1h"})])
     assert [each.id for each in waiting(acme)] == [run.id]
-    assert work_at(due(run)) == 1
+    assert work_at(due(acme)) == 1
     assert executions(acme)[0].records_processed == len(kept(acme))
-    assert [due(each) for each in waiting(acme)] == [now + HOUR]
+    assert due(acme) == now + HOUR
 
 
 def test_schedule__taken_off_meanwhile__is_cancelled_with_what_was_read(acme: Api) -> None:
-    integration, now, run = make_waiting(acme)
+    integration, now, _ = make_waiting(acme)
     change(acme, integration, [busy(enabled=False)])
     assert jobs(acme)[0]["status"] == "DISABLED"
-    assert work_at(due(run)) == 1
+    assert work_at(due(acme)) == 1
     (done,) = history(acme)
     assert (done["status"], done["records_processed"]) == ("CANCELLED", mock.PAGE_SIZE)
     assert "disabled meanwhile: the schedule is not enabled" in done["error"]
@@ -95,7 +90,7 @@ def test_schedule__taken_off_and_put_back_meanwhile__goes_on(acme: Api) -> None:
     change(acme, integration, [busy(enabled=False)])
     change(acme, integration, [busy()])
     assert ([each.id for each in waiting(acme)], jobs(acme)[0]["status"]) == ([run.id], "SCHEDULED")
-    assert work_at(due(run)) == 1
+    assert work_at(due(acme)) == 1
     (done,) = history(acme)
     assert (done["status"], done["records_processed"]) == ("COMPLETE", len(kept(acme)))
 
@@ -120,9 +115,8 @@ def test_schedule__dropped_meanwhile__is_cancelled_with_what_was_read(acme: Api)
 def test_integration__deleted_while_an_attempt_ends_early__is_history_once(acme: Api) -> None:
     integration = make_scheduled(acme, busy())
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    with scoped(acme.scope):
-        outcome = runner.WORK(claimed)
+    claimed = claim_one(now)
+    outcome = attempt(acme, claimed)
     assert outcome.state == "again"
     delete(acme, integration)
     conclude(claim=claimed, outcome=outcome, now=now)
@@ -136,12 +130,10 @@ def test_integration__deleted_while_an_attempt_ends_early__is_history_once(acme:
 def test_reading__changed_while_an_attempt_ends_early__ends_as_it_began(acme: Api) -> None:
     integration = make_scheduled(acme, busy())
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    with scoped(acme.scope):
-        outcome = runner.WORK(claimed)
+    claimed = claim_one(now)
+    outcome = attempt(acme, claimed)
     change(acme, integration, [busy(filters=["severity[eq]high"])])
     conclude(claim=claimed, outcome=outcome, now=now)
-    (run,) = waiting(acme)
-    assert work_at(due(run)) == 1
+    assert work_at(due(acme)) == 1
     (done,) = executions(acme)
-    assert (done.id, done.started_at, done.records_processed) == (run.id, now, len(kept(acme)))
+    assert (done.id, done.started_at, done.records_processed) == (claimed.run_id, now, len(kept(acme)))

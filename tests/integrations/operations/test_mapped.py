@@ -26,13 +26,13 @@ from tests.integrations.operations.worked import (
     HOUR,
     MOCK,
     SINK,
+    due,
     executions,
     history,
     jobs,
     kept,
     schedule,
     soon,
-    waiting,
     work_at,
 )
 from tests.objects import make_account, make_integration, ok
@@ -101,7 +101,7 @@ def test_mapping__too_slow_for_one_page__ends_the_execution_with_the_reason(
     (done,) = history(acme)
     assert (done["status"], kept(acme)) == ("CANCELLED", [])
     assert done["error"].startswith("the mappings of the 100 records of one page take more than 50 seconds")
-    assert [run.due_at for run in waiting(acme)] == [now + 4 * HOUR]
+    assert due(acme) == now + 4 * HOUR
 
 
 def test_mapping__that_cannot_be_evaluated_now__is_tried_again(acme: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +113,7 @@ def test_mapping__that_cannot_be_evaluated_now__is_tried_again(acme: Api, monkey
         assert work_at(now) == 1
     assert (history(acme), kept(acme)) == ([], [])
     assert "cannot be evaluated now; tried again at" in jobs(acme)[0]["errors"][0]["message"]
-    (run,) = waiting(acme)
-    assert run.due_at is not None
-    assert work_at(run.due_at) == 1
+    assert work_at(due(acme)) == 1
     assert history(acme)[0]["status"] == "COMPLETE"
 
 

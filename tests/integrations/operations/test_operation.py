@@ -18,6 +18,7 @@ from tests.integrations.operations.worked import (
     SINK,
     change,
     delete,
+    due,
     history,
     jobs,
     kept,
@@ -28,6 +29,7 @@ from tests.integrations.operations.worked import (
     waiting,
     work_at,
 )
+from tests.locks import locked_elsewhere
 from tests.objects import make_account, make_integration, make_point, post_integration
 
 REAL = {
@@ -131,8 +133,20 @@ def test_frequency__changed__counts_from_the_last_start(acme: Api) -> None:
     work_at(now)
     for value, hours in (("6h", 6), ("90m", 1.5), ("2d", 48)):
         change(acme, integration, [schedule(frequency={"type": "periodic", "value": value})])
-        (run,) = waiting(acme)
-        assert run.due_at == now + hours * HOUR
+        assert due(acme) == now + hours * HOUR
+
+
+@pytest.mark.django_db(transaction=True)
+def test_schedule__changed_while_its_run_is_being_claimed__waits_for_nobody(acme: Api) -> None:
+    integration = make_scheduled(acme)
+    (run,) = waiting(acme)
+    with locked_elsewhere(run):
+        change(acme, integration, [schedule(enabled=False)])
+        change(acme, integration, [schedule()])
+        assert (jobs(acme)[0]["status"], waiting(acme)) == ("PROCESSING", [run])
+    assert work_at(soon()) == 1
+    assert (jobs(acme)[0]["status"], history(acme)[0]["execution_id"]) == ("SCHEDULED", run.id)
+    assert len(waiting(acme)) == 1
 
 
 def test_backfill__changed__starts_there(acme: Api) -> None:

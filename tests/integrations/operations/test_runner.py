@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from catalog.adapters import mock
-from core.columns import format_instant, new_id
+from core.columns import format_instant
 from core.ledger.performing import perform
-from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, claim, conclude
+from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, conclude
 from core.tenancy import scoped
 from events.audit.models import AuditEvent
 from events.deliveries.models import Delivery
@@ -22,8 +22,11 @@ from tests.api import Api
 from tests.events.receiver import make_webhook
 from tests.integrations.operations.worked import (
     HOUR,
+    attempt,
     change,
+    claim_one,
     delete,
+    due,
     executions,
     history,
     jobs,
@@ -141,9 +144,8 @@ def test_window__longer_than_one_attempt__goes_on_at_once(acme: Api, monkeypatch
 def test_worker__killed_after_it_wrote__leaves_each_record_once(acme: Api) -> None:
     make_scheduled(acme, schedule("assets_query_alerts", backfill_from_time="7d"))
     now = soon()
-    (dead,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    with scoped(acme.scope):
-        forgotten = runner.WORK(dead)  # and is gone before it is recorded
+    dead = claim_one(now)
+    forgotten = attempt(acme, dead)  # and is gone before it is recorded
     written = len(kept(acme))
     assert written > 50
     assert (executions(acme), jobs(acme)[0]["status"]) == ([], "PROCESSING")
@@ -160,7 +162,7 @@ def test_worker__that_keeps_dying__ends_the_execution_and_not_the_operation(acme
     make_scheduled(acme)
     now = soon()
     for _ in range(MOST_LAPSES):
-        assert len(claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])) == 1
+        claim_one(now)
         now += LEASE
     assert work_at(now) == 1
     (done,) = history(acme)
@@ -193,9 +195,8 @@ def test_work__that_breaks__ends_the_execution_and_not_the_operation(
 def test_integration__deleted_while_it_runs__is_history_and_runs_no_more(acme: Api) -> None:
     integration = make_scheduled(acme)
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    with scoped(acme.scope):
-        outcome = runner.WORK(claimed)
+    claimed = claim_one(now)
+    outcome = attempt(acme, claimed)
     delete(acme, integration)
     conclude(claim=claimed, outcome=outcome, now=now)
     (done,) = history(acme)
@@ -220,17 +221,15 @@ def test_account__deleted__leaves_nothing_to_do(acme: Api) -> None:
 def test_schedule__changed_while_it_runs__counts_from_the_next_on(acme: Api) -> None:
     integration = make_scheduled(acme, schedule("assets_query_alerts", backfill_from_time="7d"))
     now, since = soon(), operation_of(acme).since
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
-    with scoped(acme.scope):
-        outcome = runner.WORK(claimed)
+    claimed = claim_one(now)
+    outcome = attempt(acme, claimed)
     hourly = {"type": "periodic", "value": "1h"}
     change(acme, integration, [
         schedule("assets_query_alerts", backfill_from_time="7d", filters=["severity[eq]high"], frequency=hourly)
     ])  # fmt: skip
     assert (waiting(acme), jobs(acme)[0]["status"]) == ([], "PROCESSING")
     conclude(claim=claimed, outcome=outcome, now=now)
-    (run,) = waiting(acme)
-    assert run.due_at == now + HOUR
+    assert due(acme) == now + HOUR
     assert operation_of(acme).since == since  # what was read otherwise does not count
     assert work_at(now + HOUR) == 1
     assert history(acme)[0]["initial_cursor"] == format_instant(since or now)
@@ -239,7 +238,7 @@ def test_schedule__changed_while_it_runs__counts_from_the_next_on(acme: Api) -> 
 def test_schedule__taken_off_while_it_runs__runs_no_more(acme: Api) -> None:
     integration = make_scheduled(acme)
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    claimed = claim_one(now)
     change(acme, integration, [schedule(enabled=False)])
     perform(claimed)
     assert (waiting(acme), jobs(acme)[0]["status"]) == ([], "DISABLED")
@@ -250,10 +249,9 @@ def test_schedule__taken_off_while_it_runs__runs_no_more(acme: Api) -> None:
 def test_schedule__taken_off_and_put_back_while_a_run_looks__is_not_forgotten(acme: Api) -> None:
     integration = make_scheduled(acme)
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    claimed = claim_one(now)
     change(acme, integration, [schedule(enabled=False)])
-    with scoped(acme.scope):
-        nothing_to_do = runner.WORK(claimed)
+    nothing_to_do = attempt(acme, claimed)
     change(acme, integration, [schedule()])
     assert waiting(acme) == []  # the run in hand sees to it
     conclude(claim=claimed, outcome=nothing_to_do, now=now)
@@ -292,7 +290,7 @@ def test_execution__that_ended_well_or_not__is_told_to_webhooks(acme: Api, filte
     make_webhook(acme, "https://hooks.example/in", filters=["operation_complete"])
     integration = make_scheduled(acme, schedule(filters=filters))
     now = soon()
-    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    claimed = claim_one(now)
     perform(claimed)
     assert history(acme)[0]["status"] == status
     with scoped(acme.scope):

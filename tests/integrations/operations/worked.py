@@ -7,9 +7,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from core.columns import new_id
 from core.ledger.models import Run, RunState
+from core.ledger.services import Claim, Outcome, claim
 from core.ledger.worker import Heart, work_until_idle
 from core.tenancy import scoped
+from integrations.operations import runner
 from integrations.operations.models import Execution, Operation, SinkRecord
 from tests.api import Api
 from tests.objects import make_account, make_integration, ok
@@ -51,6 +54,18 @@ def work_at(now: dt.datetime) -> int:
     return work_until_idle(Heart(), lambda: now)
 
 
+def claim_one(now: dt.datetime) -> Claim:
+    """The run that is due first at a time, in the hand of a worker that is yet to do it."""
+    (claimed,) = claim(worker_id=new_id(), most=1, now=now, kinds=["operation"])
+    return claimed
+
+
+def attempt(api: Api, claimed: Claim) -> Outcome:
+    """What the work of a claim comes to, which is not recorded yet."""
+    with scoped(api.scope):
+        return runner.WORK(claimed)
+
+
 def soon() -> dt.datetime:
     """A time at which what was just enqueued is due."""
     return timezone.now() + dt.timedelta(seconds=1)
@@ -75,6 +90,13 @@ def kept(api: Api) -> list[SinkRecord]:
 def waiting(api: Api) -> list[Run]:
     with scoped(api.scope):
         return list(Run.objects.filter(kind="operation", state=RunState.WAITING))
+
+
+def due(api: Api) -> dt.datetime:
+    """The time of the one run that waits."""
+    (run,) = waiting(api)
+    assert run.due_at is not None
+    return run.due_at
 
 
 def operation_of(api: Api) -> Operation:
