@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import IntegrityError, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, models, transaction
 from django.utils import timezone
 
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
@@ -43,12 +43,15 @@ class Row(TenantModel):
     class Meta:
         abstract = True
 
-    def _do_insert(self, manager: Any, using: Any, fields: Any, returning_fields: Any, raw: Any) -> Any:
-        """Django's own compiles the statement anew for every row, which takes as long as running it."""
-        database = connections[using]
-        values = [field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields]
-        insertion(type(self), tuple(fields)).run(values)
-        return []
+    def save_base(self, *, force_insert: Any = False, using: str | None = None, **kwargs: Any) -> None:  # type: ignore[override] # Django names them
+        """Django's own compiles the statement anew for every new row, which takes as long as running it."""
+        if not force_insert:
+            super().save_base(using=using, **kwargs)
+            return
+        with transaction.mark_for_rollback_on_error(using=using):
+            (fields, statement), database = _insertion_of_all(type(self)), connections[using or DEFAULT_DB_ALIAS]
+            statement.run([field.get_db_prep_save(field.pre_save(self, add=True), database) for field in fields])
+        self._state.db, self._state.adding = using, False
 
 
 class Timed(Row):
@@ -128,6 +131,12 @@ def insertion(model: type[models.Model], fields: tuple[models.Field[Any, Any], .
     values = ", ".join([f"({places})"] * rows)
     sql = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES {values}"  # noqa: S608 - the model's names
     return Statement(sql, len(fields) * rows)
+
+
+@functools.cache
+def _insertion_of_all(model: type[models.Model]) -> tuple[tuple[models.Field[Any, Any], ...], Statement]:
+    fields: Any = tuple(model._meta.concrete_fields)
+    return fields, insertion(model, fields)
 
 
 def insert_rows(model: type[models.Model], columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -52,11 +52,7 @@ class Statement:
         database.ensure_connection()
         database.validate_no_broken_transaction()
         with database.wrap_database_errors:
-            if database.vendor == "postgresql":
-                rows = database.rows(self.native, values)
-            else:
-                cursor = database.connection.execute(self.native, values)
-                rows = cursor.fetchall() if self.reads else []
+            rows = database.rows(self.native, values)
         return rows
 
 

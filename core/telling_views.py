@@ -133,10 +133,11 @@ class TellingViewSet(OpenViewSet):
 
     def body(self) -> Any:
         """The request's body, which must be there."""
-        if not self.has_body() or self.request.data is EMPTY:
+        sent = self.request.data if self.has_body() else EMPTY
+        if sent is EMPTY:
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
-        self.sent = self.request.data
-        return self.sent
+        self.sent = sent
+        return sent
 
     def has_body(self) -> bool:
         return self.http.META.get("CONTENT_LENGTH") not in (None, "", "0")

@@ -154,7 +154,9 @@ SPECTACULAR_SETTINGS = {
 # --- database ----------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'synqmgr.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = None  # a connection a thread: taking one from a pool costs more than a query
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+DATABASES["default"]["ENGINE"] = "core.sqlite" if IS_SQLITE else "core.postgresql"
+if IS_SQLITE:
     DATABASES["default"] |= {
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
@@ -164,12 +166,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         },
     }
 else:
-    DATABASES["default"]["ENGINE"] = "core.postgresql"
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "server_side_binding": True,
         "prepare_threshold": 5,  # what runs more often than this is planned once a connection
     }
 # How many requests of a process may wait for the agent of a bridge at once: a thread must be left to take the answer.
-BRIDGE_WAITS = env.number(
-    "SYNQMGR_BRIDGE_WAITS", 1 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3" else 3
-)
+BRIDGE_WAITS = env.number("SYNQMGR_BRIDGE_WAITS", 1 if IS_SQLITE else 3)

@@ -59,9 +59,14 @@ def expand(secret: bytes, info: bytes, size: int) -> bytes:
     return HKDFExpand(_SHA256, size, info).derive(secret)
 
 
-def authenticate(key: bytes, message: bytes) -> bytes:
+def authenticator(key: bytes) -> hmac.HMAC:
+    """HMAC-SHA256 under a key that is used again and again: setting it up takes as long as what follows."""
+    return hmac.HMAC(key, _SHA256)
+
+
+def authenticate(key: bytes | hmac.HMAC, message: bytes) -> bytes:
     """HMAC-SHA256."""
-    mac = hmac.HMAC(key, _SHA256)
+    mac = authenticator(key) if isinstance(key, bytes) else key.copy()
     mac.update(message)
     return mac.finalize()
 

@@ -43,9 +43,9 @@ def authenticated(request: Request) -> Principal:
     if token not in _seen:
         refuse_used_up("stranger", address_of(request))
     try:
-        if isinstance(request.user, Principal):
+        if isinstance(principal := request.user, Principal):
             _remember(token)
-            return request.user
+            return principal
         raise UnauthenticatedError("the request carries no token")
     except ProblemError:
         take("stranger", address_of(request))

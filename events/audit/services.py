@@ -67,34 +67,22 @@ def append_event(activity: Activity, end: End, *, holds: bool) -> None:
     digest = _digest(values, end.digest if holds else _BROKEN)
     moved = end._replace(sequence=sequence, digest=digest, ended_at=moment)
     # Past the model: no instance is needed of what nobody changes, and every change waits for this.
-    values_of_end = [sequence, digest, moment, moved.mac(organization_id), organization_id]
-    for statement, of_statement in _appending([*values, digest], values_of_end):
-        statement.run(of_statement)
-
-
-def _appending(event: list[Any], end: list[Any]) -> list[tuple[Statement, list[Any]]]:
-    """What adds an event and moves the end of its chain: one statement where the database can do two things in one."""
-    if connection.vendor == "postgresql":
-        return [(_moving_and_adding(), [*end, *event])]
-    return [(_adding(), event), (_moving(), end)]
+    given = [sequence, digest, moment, moved.mac(organization_id), organization_id, *values, digest]
+    for statement in _appending():
+        statement.run(given[: statement.places])
+        del given[: statement.places]
 
 
 @functools.cache
-def _adding() -> Statement:
-    return insertion(AuditEvent, (*_chained(), _digest_column()))
-
-
-@functools.cache
-def _moving() -> Statement:
+def _appending() -> list[Statement]:
+    """What moves the end of a chain and adds an event: one statement where the database can do two things in one."""
     table, names = AuditChain._meta.db_table, ("sequence", "digest", "ended_at", "mac")
     places = ", ".join(f"{name} = %s" for name in names)
-    return Statement(f"UPDATE {table} SET {places} WHERE organization_id = %s", len(names) + 1)  # noqa: S608 - the model's names
-
-
-@functools.cache
-def _moving_and_adding() -> Statement:
-    moving, adding = _moving(), _adding()
-    return Statement(f"WITH moved AS ({moving.sql}) {adding.sql}", moving.places + adding.places)
+    moving = Statement(f"UPDATE {table} SET {places} WHERE organization_id = %s", len(names) + 1)  # noqa: S608 - the model's names
+    adding = insertion(AuditEvent, (*_chained(), AuditEvent._meta.get_field("digest")))
+    if connection.vendor != "postgresql":
+        return [moving, adding]
+    return [Statement(f"WITH moved AS ({moving.sql}) {adding.sql}", moving.places + adding.places)]
 
 
 def begin_chain(end: End | None = None) -> None:
@@ -198,10 +186,6 @@ def _text(body: Any) -> str | None:
 @functools.cache
 def _chained() -> tuple[models.Field[Any, Any], ...]:
     return tuple(f for f in AuditEvent._meta.concrete_fields if f.name != "digest")
-
-
-def _digest_column() -> models.Field[Any, Any]:
-    return AuditEvent._meta.get_field("digest")
 
 
 def digest_of(event: AuditEvent, before: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Django's SQLite backend with a short way for the statements of every request."""
