@@ -11,15 +11,12 @@ import uuid_utils
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from core.instants import format_instant
+
 S = TypeVar("S", contravariant=True)  # what may be set; with G, what is got, either with None for a nullable column
 G = TypeVar("G", covariant=True)
 ID_PATTERN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _LONGEST_IDENTIFIER = 255
-_TO_MICROSECONDS = len("2000-01-01T00:00:00.000000")
-_INSTANT = re.compile(
-    "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def new_id() -> str:
@@ -43,32 +40,6 @@ def addressed(identifier: str) -> dict[str, str] | None:
     if len(folded) > _LONGEST_IDENTIFIER or "\x00" in folded:
         return None
     return {"id" if is_id(folded) else "name": folded}
-
-
-def format_instant(value: dt.datetime) -> str:
-    """RFC 3339 in UTC with six digits of a second, as the wire shows every time."""
-    utc = value if value.tzinfo is dt.UTC else value.astimezone(dt.UTC)
-    return utc.isoformat(timespec="microseconds")[:_TO_MICROSECONDS] + "Z"
-
-
-def now_text() -> str:
-    """This very moment, as `format_instant` shows it."""
-    return format_instant(dt.datetime.now(dt.UTC))
-
-
-def read_instant(text: str) -> dt.datetime | None:
-    """A time in RFC 3339, in UTC; None when it is none."""
-    if _INSTANT.fullmatch(text) is None:
-        return None
-    try:
-        return dt.datetime.fromisoformat(text.upper()).astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def read_day_or_instant(text: str) -> dt.datetime | None:
-    """A time in RFC 3339, or a date, which is its midnight in UTC; None when it is neither."""
-    return read_instant(f"{text}T00:00:00Z" if _DATE.fullmatch(text) else text)
 
 
 class TextColumn(models.CharField[S, G]):

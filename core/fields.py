@@ -12,7 +12,8 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.columns import format_instant, is_id, read_instant, wire_value_at
+from core.columns import is_id, wire_value_at
+from core.instants import format_instant, read_instant
 from core.parsing import json_pointer
 
 NAME_PATTERN = r"~?[a-z0-9_-]{1,128}"

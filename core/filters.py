@@ -11,8 +11,9 @@ from django import forms
 from django.db import models
 from django.db.models import Q, QuerySet
 
-from core.columns import ID_PATTERN, TextColumn, fold, read_day_or_instant
+from core.columns import ID_PATTERN, TextColumn, fold
 from core.errors import InvalidError, Parameter
+from core.instants import read_day_or_instant
 
 MOST_FILTERS, LONGEST_FILTER, MOST_VALUES = 10, 1024, 100
 # A pattern costs up to its length times that of a row's text: 1,000 by 2,000 characters take 20 ms.

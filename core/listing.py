@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.http import QueryDict
 
-from core.columns import IdColumn, InstantColumn, column_at, is_id, read_day_or_instant
+from core.columns import IdColumn, InstantColumn, column_at, is_id
 from core.errors import InvalidError, Parameter
+from core.instants import read_day_or_instant
 
 DEFAULT_LIMIT, MOST = 100, 1000
 MOST_ORDERS = 4

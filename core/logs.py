@@ -14,6 +14,7 @@ import structlog
 from django.db import transaction
 
 from core.activity import Activity
+from core.instants import now_text
 
 log = structlog.get_logger("synqmgr.activity")
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the request being answered
@@ -58,17 +59,17 @@ def as_text(line: Any, **options: Any) -> str:
     return orjson.dumps(line, **options).decode()
 
 
-def add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """The processor that names the request in every line written while it is answered."""
+def stamp(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The processor that gives every line its time, and the request while one is answered."""
+    event["timestamp"] = now_text()
     if known := request_id.get():
         event["request_id"] = known
     return event
 
 
 SHARED: list[Any] = [
-    add_request_id,
+    stamp,
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
 

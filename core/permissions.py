@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from core.tenancy import EVERYTHING, Narrowing, Scope
 
@@ -24,8 +24,7 @@ class Grant:
 Link = tuple[Grant, ...]  # such as the roles of a member: one of them must allow
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(NamedTuple):
     """Whoever a token stands for. Every one of `links` must allow a verb: rights only ever shrink."""
 
     token_id: str

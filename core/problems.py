@@ -21,8 +21,9 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from rest_framework import exceptions as drf
 
 from core import errors
-from core.columns import fold, now_text
+from core.columns import fold
 from core.errors import ABSENT, Parameter, ProblemError, Related
+from core.instants import now_text
 
 log = structlog.get_logger("synqmgr.problems")
 

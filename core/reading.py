@@ -11,9 +11,10 @@ from django.db import models
 from django.db.models import QuerySet
 from django_filters import FilterSet
 
-from core.columns import addressed, column_at, fold, format_instant
+from core.columns import addressed, column_at, fold
 from core.errors import ConflictError, InvalidError, NotFoundError, Parameter
 from core.filters import apply_filters, filters_by
+from core.instants import format_instant
 from core.listing import MOST, Cursor, ListRequest, Order, complete, seek, stop
 from core.plan import Row, in_batches, plan_of
 from core.prepared import Prepared, Slot, prepared

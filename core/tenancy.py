@@ -8,7 +8,7 @@ import functools
 import operator
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -57,8 +57,7 @@ class Narrowing:
 EVERYTHING = Narrowing()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """One organization, or a part of it: of each group, one narrowing at least must pass.
 
     `organization_id` is None only for code that says why it is unscoped.

@@ -13,9 +13,9 @@ from django.http import HttpResponse
 from django_filters import FilterSet
 from rest_framework.request import Request
 
-from core.columns import format_instant
 from core.errors import DuplicateNameError, ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
+from core.instants import format_instant
 from core.listing import DEFAULT_LIMIT, Cursor, ListRequest, link_next, read_list_request, refuse_unknown
 from core.models import Resource
 from core.open_views import OpenViewSet

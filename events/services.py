@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 from django.db import connection, transaction
@@ -23,7 +24,7 @@ def record(activity: Activity) -> None:
     if not activity.organization_id:
         return
     organization_id = activity.organization_id
-    with transaction.atomic(savepoint=False), scoped(Scope(organization_id)):
+    with in_transaction(), scoped(Scope(organization_id)):
         rows = locked_rows(_chain_and_webhooks(), organization_id)  # what locks the chain is the last to lock a row
         end, holds = read_end(organization_id, rows[0][: len(END)])
         announce(activity, [row[len(END) :] for row in rows if row[-1] is not None])
@@ -42,6 +43,11 @@ def _chain_and_webhooks() -> Prepared:
         f"WHERE chain.organization_id = %s {lock}",
         [Slot("organization_id", IdColumn())],
     )
+
+
+def in_transaction() -> contextlib.AbstractContextManager[None]:
+    """The transaction of the cause; one of its own where there is none."""
+    return contextlib.nullcontext() if connection.in_atomic_block else transaction.atomic()
 
 
 def open_log() -> None:

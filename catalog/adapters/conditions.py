@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.columns import read_day_or_instant
 from core.filters import pattern_objection, split_values
+from core.instants import read_day_or_instant
 
 OPERATORS = ("eq", "ne", "neq", "in", "not in", "gt", "gte", "lt", "lte", "like", "not like")
 _NAME = r"[A-Za-z_]\w*"

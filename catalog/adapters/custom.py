@@ -14,7 +14,7 @@ from catalog.customs.calls import Connection, call_operation
 from catalog.customs.definitions import Definition, scheduled_of
 from catalog.errors import ProviderBusyError, UnexpectedAnswerError
 from catalog.signin import SignIn
-from core.columns import format_instant, read_instant
+from core.instants import format_instant, read_instant
 from core.outbound import Limits
 from core.parsing import value_at
 

@@ -19,8 +19,8 @@ from catalog.adapters.conditions import Condition, read_condition, value_at
 from catalog.adapters.interface import Page, ProviderThrottledError, Query, Record
 from catalog.adapters.mock_data import STREAMS, Stream
 from catalog.errors import CredentialRejectedError, UnexpectedAnswerError
-from core.columns import format_instant, read_instant
 from core.errors import ProviderTimeoutError
+from core.instants import format_instant, read_instant
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)  # before which no mock knows of anything
 YEAR = dt.timedelta(days=365)

@@ -11,7 +11,7 @@ from typing import Any
 from catalog.customs.definitions import DEFAULT, PLACEHOLDER, Definition, endpoints_of
 from catalog.customs.models import Custom
 from catalog.registry import FORMS, Provider, get_provider
-from core.columns import format_instant
+from core.instants import format_instant
 
 TYPE = "custom_synqly"
 CONNECTOR = "custom"

@@ -21,7 +21,7 @@ from catalog.mappings.serializers import (
     MappingVersionSerializer,
 )
 from catalog.mappings.services import Document, find_chain, find_version, locate
-from core.columns import format_instant
+from core.instants import format_instant
 from core.listing import read_boolean, refuse_unknown
 from core.models import Resource
 from core.preconditions import refuse_unless_matching

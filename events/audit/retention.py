@@ -7,7 +7,7 @@ import datetime as dt
 from django.db import transaction
 
 from core.activity import Activity, record
-from core.columns import format_instant
+from core.instants import format_instant
 from core.tenancy import Scope, scoped
 from events.audit.chains import every_organization
 from events.audit.models import AuditEvent

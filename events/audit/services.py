@@ -13,8 +13,9 @@ from django.db import connection, models, transaction
 
 from accounts.models import Account
 from core.activity import DONE, Activity, storable
-from core.columns import IdColumn, format_instant, is_id, new_id, now_text, wire_value
+from core.columns import IdColumn, is_id, new_id, wire_value
 from core.crypto.hashing import keyed_hash, same
+from core.instants import format_instant, now_text
 from core.models import insertion
 from core.prepared import Prepared, Slot, Statement, prepared
 from core.tenancy import current_scope

@@ -6,7 +6,7 @@ import orjson
 from django.db import migrations, models
 
 import core.columns
-from core.columns import format_instant
+from core.instants import format_instant
 from core.crypto.hashing import keyed_hash
 
 

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from core.columns import InstantColumn, JsonColumn, TextColumn, format_instant
+from core.columns import InstantColumn, JsonColumn, TextColumn
 from core.fields import NO_INSTANT
+from core.instants import format_instant
 from core.models import Resource, named_once, sorted_by
 from core.tenancy import TenantModel
 from identity.members.terms import Rules, end_by, rotation_end

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from core.columns import format_instant
 from core.durations import duration_of
+from core.instants import format_instant
 
 Rules = Mapping[str, Any]  # the organization's `options`
 _USUAL = {"password_duration": "4320h", "invite_duration": "168h", "forgot_duration": "24h"}

@@ -9,9 +9,10 @@ from django.db.models import QuerySet
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from core.columns import IdColumn, InstantColumn, TextColumn, now_text
+from core.columns import IdColumn, InstantColumn, TextColumn
 from core.crypto.hashing import keyed_hash, same
 from core.errors import OrganizationDisabledError, ProblemError, UnauthenticatedError
+from core.instants import now_text
 from core.lookup import Lookup
 from core.network import client_address
 from core.permissions import Grant, Principal

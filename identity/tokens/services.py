@@ -9,10 +9,11 @@ from typing import Any
 
 from django.db import transaction
 
-from core.columns import format_instant, new_id
+from core.columns import new_id
 from core.crypto.hashing import keyed_hash
 from core.durations import duration_of
 from core.errors import InvalidError, Parameter, UnauthenticatedError
+from core.instants import format_instant
 from core.names import assign_name
 from core.permissions import Grant, Principal, allows
 from core.tenancy import current_scope

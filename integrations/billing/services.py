@@ -16,8 +16,9 @@ from django.db.models import Max, Min, QuerySet
 from django.utils import timezone
 from django_filters import FilterSet
 
-from core.columns import format_instant, is_id, now_text
+from core.columns import is_id
 from core.filters import apply_filters
+from core.instants import format_instant, now_text
 from core.late import LateModule
 from core.listing import Cursor, ListRequest
 from core.pruning import delete_old

@@ -7,8 +7,8 @@ import datetime as dt
 import time
 
 from core import activity
-from core.columns import format_instant
 from core.errors import ConflictError, ProblemError
+from core.instants import format_instant
 from core.ledger.models import Run, RunState
 from core.ledger.services import Claim, enqueue
 from core.reading import reader_of

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from catalog.adapters.interface import Record
-from core.columns import format_instant, read_instant
 from core.errors import ProblemError
+from core.instants import format_instant, read_instant
 from integrations.operations.models import Execution, Operation, OperationStatus, OperationTriggerType
 from integrations.schedules import is_full
 

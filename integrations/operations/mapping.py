@@ -12,7 +12,7 @@ from typing import Any
 
 from catalog.adapters.interface import Record
 from catalog.mappings.services import Chain, find_chain
-from core.columns import format_instant
+from core.instants import format_instant
 from integrations.mappings import RESOURCES
 from integrations.models import Integration
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from catalog.adapters.registry import find_source
 from catalog.registry import get_provider
-from core.columns import new_id, read_instant
+from core.columns import new_id
 from core.errors import ConflictError
+from core.instants import read_instant
 from core.ledger.models import Run, RunState
 from core.ledger.services import cancel, enqueue, recall
 from core.pruning import delete_old

@@ -14,9 +14,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from core.columns import now_text
 from core.crypto.keyring import KeyringError, Wrapped, get_keyring
 from core.crypto.startup import rows_by_version
+from core.instants import now_text
 
 NAME = "manifest.json"
 FORMAT = 1

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from core.columns import format_instant, is_id
+from core.columns import is_id
+from core.instants import format_instant
 from core.plan import plan_of
 from core.serializers import in_mode, read_only_names
 from core.tenancy import scoped

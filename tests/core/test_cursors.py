@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from accounts.models import Account
 from accounts.serializers import AccountSerializer
 from accounts.views import AccountFilterSet
-from core.columns import format_instant
 from core.errors import InvalidError
+from core.instants import format_instant
 from core.listing import Cursor, read_list_request
 from core.reading import reader_of
 from core.tenancy import Narrowing, Scope, scoped

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from core.columns import format_instant, new_id
+from core.columns import new_id
+from core.instants import format_instant
 from core.tenancy import scoped
 from credentials.models import Credential
 from credentials.services import open_config

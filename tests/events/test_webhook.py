@@ -13,7 +13,8 @@ import pytest
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from core.columns import format_instant, new_id, now_text
+from core.columns import new_id
+from core.instants import format_instant, now_text
 from core.ledger.models import Run, RunState
 from core.ledger.performing import perform
 from core.ledger.services import claim

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from core.columns import read_day_or_instant
+from core.instants import read_day_or_instant
 from core.tenancy import Scope, scoped
 from events.audit.export import export_lines
 from organizations.services import find_organization

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from catalog.adapters.custom import CustomSource, read_time, without_secrets
 from catalog.adapters.interface import Query
 from catalog.customs.definitions import read_schema
-from core.columns import format_instant
+from core.instants import format_instant
 from integrations.operations import runner
 from integrations.schedules import OPERATIONS
 from tests.api import Api

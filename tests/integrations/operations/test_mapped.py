@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from catalog.adapters import mock
 from catalog.adapters.interface import Record
 from catalog.mappings import evaluation, services
-from core.columns import format_instant
+from core.instants import format_instant
 from core.tenancy import scoped
 from integrations.models import Integration
 from integrations.operations import runner

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.columns import format_instant, new_id
+from core.columns import new_id
+from core.instants import format_instant
 from core.tenancy import scoped
 from integrations.operations.models import Execution, Operation
 from tests.api import Api

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from catalog.adapters import mock
-from core.columns import format_instant
+from core.instants import format_instant
 from core.ledger.performing import perform
 from core.ledger.services import LEASE, MOST_LAPSES, LostClaimError, conclude
 from core.tenancy import scoped
