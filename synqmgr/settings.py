@@ -164,6 +164,7 @@ if IS_SQLITE:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
             "PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;",
         },
+        "TEST": {"NAME": ":memory:"},  # as for Django's own engine
     }
 else:
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,12 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
-_MOST = 200  # statements that the server keeps for one connection
+OFTEN = 5  # runs of a statement before it is planned once
+MOST = 200  # statements that the server keeps for one connection
+_SEEN = 1000
 _BINARY = 1
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+Shape = tuple[bytes, tuple[int, ...]]  # of a statement: its text, and the types of its values
 
 
 class Direct:
@@ -26,7 +30,8 @@ class Direct:
     def __init__(self, connection: Connection[Any]) -> None:
         self.pgconn = connection.pgconn
         self.transformer = Transformer(connection)
-        self.prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}  # the oldest first
+        self.prepared: dict[Shape, bytes] = {}  # and its name, the oldest first
+        self.seen: Counter[Shape] = Counter()  # how often what is not prepared yet was run
         self.made = 0
 
     def command(self, sql: bytes) -> None:
@@ -37,21 +42,33 @@ class Direct:
         """The rows that a statement with `$1`, `$2` and so on gives; none if it gives none."""
         transformer = self.transformer
         parameters: Any = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        name = self.prepared.get((sql, transformer.types or ())) or self.prepare(sql, transformer.types or ())
-        result = self.checked(self.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY))
+        shape = (sql, transformer.types or ())
+        name = self.prepared.get(shape) or self.prepare(shape)
+        if name is None:
+            result = self.pgconn.exec_params(sql, parameters, transformer.types, transformer.formats, _BINARY)
+        else:
+            result = self.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY)
+        self.checked(result)
         if result.status != ExecStatus.TUPLES_OK:
             return []
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
 
-    def prepare(self, sql: bytes, types: tuple[int, ...]) -> bytes:
-        """The name of a statement for values of these types, planned once. The oldest one makes room."""
-        if len(self.prepared) >= _MOST:
-            self.command(b"DEALLOCATE " + self.prepared.pop(next(iter(self.prepared))))
+    def prepare(self, shape: Shape) -> bytes | None:
+        """The name under which the server has planned what has run often; None before. The oldest one makes room."""
+        self.seen[shape] += 1
+        if self.seen[shape] <= OFTEN:
+            if len(self.seen) > _SEEN:
+                self.seen.clear()
+            return None
+        if len(self.prepared) >= MOST:
+            oldest = self.prepared.pop(next(iter(self.prepared)))
+            self.checked(self.pgconn.close_prepared(oldest))  # of the protocol, so that PgBouncer follows it
         self.made += 1
-        name = b"synqmgr_%d" % self.made
+        name, (sql, types) = b"synqmgr_%d" % self.made, shape
         self.checked(self.pgconn.prepare(name, sql, types))
-        self.prepared[sql, types] = name
+        del self.seen[shape]
+        self.prepared[shape] = name
         return name
 
     def checked(self, result: PGresult) -> PGresult:
