@@ -18,7 +18,17 @@ from core.postgresql.direct import Direct
 from core.prepared import Statement
 from tests.api import Api
 
-NOW = dt.datetime.now(dt.UTC)
+VALUES = {
+    "text": "text",
+    "empty": "",
+    "none": None,
+    "number": 7,
+    "large": 2**40,
+    "truth": True,
+    "bytes": b"\x00\xff",
+    "instant": dt.datetime(2026, 1, 2, 3, 4, 5, 6, dt.UTC),
+    "id": "01900000-0000-7000-8000-000000000001",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +57,7 @@ def kept(driver: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize("value", ["text", "", None, 7, 2**40, True, b"\x00\xff", NOW, new_id()], ids=repr)
+@pytest.mark.parametrize("value", VALUES.values(), ids=list(VALUES))
 def test_rows__values__come_back_as_they_went(driver: psycopg.Connection[Any], value: object) -> None:
     kind = {int: "bigint", bool: "boolean", bytes: "bytea", dt.datetime: "timestamptz"}.get(type(value), "text")
     for _ in range(direct.OFTEN + 2):
