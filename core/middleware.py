@@ -117,7 +117,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """handler400: a host that is not allowed, a malformed query"""
+    """handler400: a malformed query"""
     return problem_response(
         MalformedBodyError("the request could not be read", detail=type(exception).__name__), request
     )

@@ -44,7 +44,7 @@ class Row(TenantModel):
         abstract = True
 
     def save_base(self, *, force_insert: Any = False, using: str | None = None, **kwargs: Any) -> None:  # type: ignore[override] # Django names them
-        """Django's own compiles the statement anew for every new row, which takes as long as running it."""
+        """A new row is one prepared statement: Django compiles one for each. No signals are sent, and none are used."""
         if not force_insert:
             super().save_base(using=using, **kwargs)
             return

@@ -13,6 +13,7 @@ from django.http.request import split_domain_port, validate_host
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _WITH_PORT = re.compile(r"\[(.*)\](?::\d+)?\Z|([0-9.]+):\d+\Z")  # some proxies forward the port as well
 _KNOWN = "synqmgr.client_address"  # of a request's META, where no header can come to stand
+_LONGEST_HOST = 261  # characters of a name of 253 with its port
 _LONGEST = 64  # characters, of which no address has as many
 
 
@@ -47,8 +48,8 @@ def client_address(request: HttpRequest) -> str:
 
 def is_served(request: HttpRequest) -> bool:
     """Whether the service answers to the host name by which it is asked."""
-    meta = request.META
-    return _is_among(meta.get("HTTP_HOST", meta.get("SERVER_NAME", "")), tuple(settings.ALLOWED_HOSTS))
+    host: str = request.META.get("HTTP_HOST", request.META.get("SERVER_NAME", ""))
+    return len(host) <= _LONGEST_HOST and _is_among(host, tuple(settings.ALLOWED_HOSTS))
 
 
 @functools.lru_cache(maxsize=256)

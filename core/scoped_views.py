@@ -11,9 +11,7 @@ from rest_framework import viewsets
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from core.errors import (
-    ForbiddenError,
-)
+from core.errors import ForbiddenError
 from core.idempotency import services as idempotency
 from core.limits.requests import admit
 from core.parsers import PatchParser, StrictJSONParser

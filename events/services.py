@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from core.activity import Activity
 from core.columns import IdColumn
@@ -47,7 +47,8 @@ def _chain_and_webhooks() -> Prepared:
 
 def in_transaction() -> contextlib.AbstractContextManager[None]:
     """The transaction of the cause; one of its own where there is none."""
-    return contextlib.nullcontext() if connection.in_atomic_block else transaction.atomic()
+    is_within = connection.in_atomic_block
+    return transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS) if is_within else transaction.atomic()
 
 
 def open_log() -> None:

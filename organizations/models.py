@@ -35,7 +35,7 @@ class Organization(Named):
     tenant_column = "id"
 
     id = IdColumn(primary_key=True, default=new_id)
-    name = TextColumn(max_length=255, unique=True)
+    name = TextColumn(max_length=255)
     fullname = TextColumn(max_length=255)
     parent = models.ForeignKey("self", models.RESTRICT, null=True, related_name="+", db_index=False)  # the one above
     refresh_token_id = IdColumn(null=True)
@@ -48,6 +48,13 @@ class Organization(Named):
     end_date = TextColumn(max_length=10, null=True, default=None)
 
     class Meta:
+        # With a condition, if one that always holds, it is no key: a rename lets others refer to the row meanwhile, as
+        # whoever appends to the audit log does while the rename waits for it.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(name__isnull=False), name="organization_name_once"
+            )
+        ]
         indexes = [models.Index(fields=["parent", "name"], name="organization_by_parent")]
 
     def __str__(self) -> str:

@@ -169,7 +169,7 @@ if IS_SQLITE:
 else:
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "server_side_binding": True,
-        "prepare_threshold": 5,  # what runs more often than this is planned once a connection
+        "prepare_threshold": None,  # core.postgresql.direct prepares: the driver's own would take its statements away
     }
 # How many requests of a process may wait for the agent of a bridge at once: a thread must be left to take the answer.
 BRIDGE_WAITS = env.number("SYNQMGR_BRIDGE_WAITS", 1 if IS_SQLITE else 3)

@@ -37,10 +37,14 @@ class Condition:
 def read_condition(text: str) -> Condition | None:
     """A filter, or None when the text is none."""
     match = _CONDITION.match(text)
-    if match is None or match["op"] not in OPERATORS:
-        return None
-    is_costly = "like" in match["op"] and bool(pattern_objection(match["value"]))
-    return None if is_costly else Condition(**match.groupdict())
+    return None if match is None or match["op"] not in OPERATORS else Condition(**match.groupdict())
+
+
+def read_new_condition(text: str) -> Condition | None:
+    """A filter that is being set, or None when it is none or costs too much. What is stored is read as it is."""
+    read = read_condition(text)
+    is_costly = read is not None and "like" in read.op and bool(pattern_objection(read.value))
+    return None if is_costly else read
 
 
 def value_at(data: Any, path: str) -> Any:

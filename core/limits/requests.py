@@ -37,9 +37,8 @@ def authenticated(request: Request) -> Principal:
 
     Where an address has used up what strangers may do, only tokens that were valid before are looked up.
     """
-    token = hash(
-        request._request.META.get("HTTP_AUTHORIZATION")
-    )  # by a key of this process: nothing of the secret is kept
+    header = request._request.META.get("HTTP_AUTHORIZATION")
+    token = hash(header)  # by a key of this process: nothing of the secret is kept
     if token not in _seen:
         refuse_used_up("stranger", address_of(request))
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db import NotSupportedError
 from django.db.backends.postgresql import base, operations
 from django.utils.module_loading import import_string
 from psycopg.pq import TransactionStatus
@@ -91,13 +92,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.assume_tenant()
 
     def _start_transaction_under_autocommit(self) -> None:
-        """Begins a transaction, as Django does on SQLite: turning the driver's own off and on costs two statements."""
+        """Begins a transaction, as Django does on SQLite: turning the driver's own off and on takes as long."""
         with self.wrap_database_errors:
             self.direct.command(b"BEGIN")
 
     def _set_autocommit(self, autocommit: bool) -> None:
-        if self.connection.autocommit != autocommit:
+        if not autocommit:
+            raise NotSupportedError("a transaction begins with transaction.atomic(), not by turning autocommit off")
+        if not self.connection.autocommit:
             super()._set_autocommit(autocommit)  # type: ignore[misc]
+
+    def _commit(self) -> None:
+        if self.connection is not None and self.is_aborted():  # then it is a rollback
+            self.told = None
+        super()._commit()  # type: ignore[misc]
 
     def rows(self, sql: bytes, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of a statement of `core.prepared`, in the organization in scope."""
@@ -107,9 +115,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.direct.rows(sql, values)
 
     def create_cursor(self, name: str | None = None) -> Any:
-        if name:  # of the driver's own class
-            self.tell()
-        return super().create_cursor(name)
+        if not name:
+            return super().create_cursor()
+        self.tell()  # the cursor is of the driver's own class
+        # Within a transaction it ends with it. Django asks the driver, which knows of none.
+        return self.connection.cursor(name, scrollable=False, withhold=not self.in_atomic_block)
 
     def _rollback(self) -> None:
         super()._rollback()  # type: ignore[misc]

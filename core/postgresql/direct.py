@@ -8,8 +8,8 @@ from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 OFTEN = 5  # runs of a statement before it is planned once
@@ -30,7 +30,7 @@ class Direct:
     def __init__(self, connection: Connection[Any]) -> None:
         self.pgconn = connection.pgconn
         self.transformer = Transformer(connection)
-        self.prepared: dict[Shape, bytes] = {}  # and its name, the oldest first
+        self.prepared: dict[Shape, bytes] = {}  # and its name, what was not run longest first
         self.seen: Counter[Shape] = Counter()  # how often what is not prepared yet was run
         self.made = 0
 
@@ -42,20 +42,31 @@ class Direct:
         """The rows that a statement with `$1`, `$2` and so on gives; none if it gives none."""
         transformer = self.transformer
         parameters: Any = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
-        shape = (sql, transformer.types or ())
-        name = self.prepared.get(shape) or self.prepare(shape)
-        if name is None:
-            result = self.pgconn.exec_params(sql, parameters, transformer.types, transformer.formats, _BINARY)
-        else:
-            result = self.pgconn.exec_prepared(name, parameters, transformer.formats, _BINARY)
-        self.checked(result)
+        try:
+            result = self.run((sql, transformer.types or ()), parameters)
+        except (InvalidSqlStatementName, FeatureNotSupported):
+            # Somebody took the prepared ones away, or a table has changed: whoever comes next prepares them anew.
+            self.prepared.clear()
+            if self.pgconn.transaction_status != TransactionStatus.IDLE:
+                raise
+            self.command(b"DEALLOCATE ALL")
+            result = self.run((sql, transformer.types or ()), parameters)
         if result.status != ExecStatus.TUPLES_OK:
             return []
         transformer.set_pgresult(result)
         return transformer.load_rows(0, result.ntuples, tuple)
 
+    def run(self, shape: Shape, parameters: Any) -> PGresult:
+        """The result of one run, of a prepared statement if it has become one."""
+        (sql, types), formats = shape, self.transformer.formats
+        name = self.prepared.pop(shape, None) or self.prepare(shape)
+        if name is None:
+            return self.checked(self.pgconn.exec_params(sql, parameters, types, formats, _BINARY))
+        self.prepared[shape] = name  # the latest
+        return self.checked(self.pgconn.exec_prepared(name, parameters, formats, _BINARY))
+
     def prepare(self, shape: Shape) -> bytes | None:
-        """The name under which the server has planned what has run often; None before. The oldest one makes room."""
+        """The name of what the server has planned, as it was run often; None before. What was not run longest goes."""
         self.seen[shape] += 1
         if self.seen[shape] <= OFTEN:
             if len(self.seen) > _SEEN:
@@ -63,12 +74,11 @@ class Direct:
             return None
         if len(self.prepared) >= MOST:
             oldest = self.prepared.pop(next(iter(self.prepared)))
-            self.checked(self.pgconn.close_prepared(oldest))  # of the protocol, so that PgBouncer follows it
+            self.checked(self.pgconn.close_prepared(oldest))  # of the protocol (libpq 17), so that PgBouncer follows it
         self.made += 1
         name, (sql, types) = b"synqmgr_%d" % self.made, shape
         self.checked(self.pgconn.prepare(name, sql, types))
         del self.seen[shape]
-        self.prepared[shape] = name
         return name
 
     def checked(self, result: PGresult) -> PGresult:

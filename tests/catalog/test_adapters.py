@@ -10,7 +10,7 @@ import pytest
 
 import catalog
 from catalog.adapters import registry
-from catalog.adapters.conditions import read_condition
+from catalog.adapters.conditions import read_condition, read_new_condition
 from catalog.adapters.interface import ProviderThrottledError
 from catalog.registry import Provider, get_provider
 
@@ -85,7 +85,14 @@ def test_condition__pattern_with_many_places_to_match__is_quick() -> None:
     ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "a[like]" + "x" * 101, "1[eq]x", "a..b[eq]x"],
 )
 def test_condition__malformed_or_costly__is_none(text: str) -> None:
-    assert read_condition(text) is None
+    assert read_new_condition(text) is None
+
+
+def test_condition__costly_and_stored__is_read_as_ever() -> None:
+    """What an operation leaves out must not come because a rule was made later."""
+    condition = read_condition("a[nlike]" + "x" * 101)
+    assert condition is not None
+    assert not condition.keeps({"a": "x" * 101})
 
 
 @pytest.mark.parametrize(

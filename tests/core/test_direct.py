@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, NotSupportedError, OperationalError, connection, transaction
 
 from accounts.models import AccountLabel
 from core.columns import new_id
-from core.models import insert_rows
+from core.models import SystemKey, insert_rows
 from core.postgresql import direct
 from core.postgresql.direct import Direct
 from core.prepared import Statement
@@ -131,3 +132,48 @@ def test_statement__on_a_connection_that_was_lost__raises_djangos_error(transact
         with pytest.raises(OperationalError):
             Statement("SELECT 1", 0).run([])
     connection.close()
+
+
+def test_rows__prepared_and_taken_away__are_prepared_anew(driver: psycopg.Connection[Any]) -> None:
+    ran = Direct(driver)
+    for number in range(direct.OFTEN * 4):
+        if number == direct.OFTEN * 2:
+            driver.execute("DEALLOCATE ALL")
+        assert ran.rows(b"SELECT $1::int", [number]) == [(number,)]
+
+
+def test_rows__of_a_table_that_has_changed__have_its_new_type(driver: psycopg.Connection[Any]) -> None:
+    ran = Direct(driver)
+    driver.execute("CREATE TEMPORARY TABLE changing (n int)")
+    driver.execute("INSERT INTO changing VALUES (7)")
+    for _ in range(direct.OFTEN + 1):
+        assert ran.rows(b"SELECT n FROM changing", []) == [(7,)]
+    driver.execute("ALTER TABLE changing ALTER n TYPE text")
+    assert ran.rows(b"SELECT n FROM changing", []) == [("7",)]
+    assert kept(driver) == 0
+
+
+@pytest.mark.parametrize("savepoint", [False, True])
+def test_statement__after_the_orm_rolled_back__is_still_there(transactional_db: None, savepoint: bool) -> None:
+    ask = Statement("SELECT %s::int", 1)
+    for number in range(direct.OFTEN * 2):
+        assert ask.run([number]) == [(number,)]
+        assert not SystemKey.objects.filter(purpose="none").exists()
+    with contextlib.ExitStack() as stack:
+        if savepoint:
+            stack.enter_context(transaction.atomic())
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            SystemKey.objects.filter(purpose="none").delete()
+            raise ZeroDivisionError
+        assert SystemKey.objects.filter(purpose="none").first() is None
+        assert ask.run([1]) == [(1,)]
+
+
+def test_iterator__within_a_transaction__ends_with_it(transactional_db: None) -> None:
+    with transaction.atomic():
+        list(SystemKey.objects.select_for_update().iterator())  # which a cursor that outlives it cannot
+
+
+def test_autocommit__turned_off__is_refused(transactional_db: None) -> None:
+    with pytest.raises(NotSupportedError, match="atomic"):
+        transaction.set_autocommit(False)
