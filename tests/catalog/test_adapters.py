@@ -90,7 +90,7 @@ def test_condition__malformed_or_costly__is_none(text: str) -> None:
 
 def test_condition__costly_and_stored__is_read_as_ever() -> None:
     """What an operation leaves out must not come because a rule was made later."""
-    condition = read_condition("a[nlike]" + "x" * 101)
+    condition = read_condition("a[not like]" + "x" * 101)
     assert condition is not None
     assert not condition.keeps({"a": "x" * 101})
 
