@@ -70,6 +70,7 @@ AUDIT = statement(
 MOVE = statement(
     "UPDATE events_auditchain SET sequence = ?, digest = ?, ended_at = ?, mac = ? WHERE organization_id = ?"
 )
+BOTH = f"WITH moved AS ({MOVE}) {AUDIT}"  # where the database can do two things in one statement
 
 
 def connect() -> Any:
@@ -148,8 +149,12 @@ def audit(organization_id: str, token_id: str, account_id: str, given: Any, envi
         *("POST", environ["PATH_INFO"], "200", "done", orjson.dumps(given).decode()),
     )
     digest = hmac.digest(KEY, before + orjson.dumps(event), hashlib.sha256)
-    run(AUDIT, *event, digest)
-    run(MOVE, sequence, digest, moment, seal(organization_id, sequence, digest, moment, *end[3:]), organization_id)
+    moved = (sequence, digest, moment, seal(organization_id, sequence, digest, moment, *end[3:]), organization_id)
+    if POSTGRESQL:
+        run(BOTH, *moved, *event, digest)
+    else:
+        run(MOVE, *moved)
+        run(AUDIT, *event, digest)
 
 
 def seal(*values: Any) -> bytes:

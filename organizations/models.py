@@ -52,7 +52,7 @@ class Organization(Named):
         # whoever appends to the audit log does while the rename waits for it.
         constraints = [
             models.UniqueConstraint(
-                fields=["name"], condition=models.Q(name__isnull=False), name="organization_name_once"
+                models.F("name"), condition=models.Q(name__isnull=False), name="organization_name_once"
             )
         ]
         indexes = [models.Index(fields=["parent", "name"], name="organization_by_parent")]

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import NotSupportedError
 from django.db.backends.postgresql import base, operations
+from django.db.backends.utils import debug_transaction
 from django.utils.module_loading import import_string
 from psycopg.pq import TransactionStatus
 
@@ -103,9 +104,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             super()._set_autocommit(autocommit)  # type: ignore[misc]
 
     def _commit(self) -> None:
-        if self.connection is not None and self.is_aborted():  # then it is a rollback
+        if self.connection is None:
+            return
+        if self.is_aborted():  # then it is a rollback
             self.told = None
-        super()._commit()  # type: ignore[misc]
+        with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+            self.direct.command(b"COMMIT")
 
     def rows(self, sql: bytes, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of a statement of `core.prepared`, in the organization in scope."""

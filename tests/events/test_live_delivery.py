@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield running
         finally:
             worker.terminate()
-            worker.wait(timeout=30)
+            worker.wait(timeout=PATIENCE)
 
 
 def call(server: Server, method: str, path: str, body: Any = None) -> Any:
