@@ -69,6 +69,8 @@ def call_of(request: HttpRequest, body: Any = None) -> Call:
 
 def storable(text: str) -> str:
     """Without what PostgreSQL cannot store."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 

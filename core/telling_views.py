@@ -119,7 +119,7 @@ class TellingViewSet(OpenViewSet):
                 document=document,
             )
         )
-        if answer is not None:
+        if answer is not None and self.once is not None:
             self.settle(orjson.dumps(answer))
         reach("change-recorded")
 

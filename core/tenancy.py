@@ -88,14 +88,19 @@ def current_scope() -> Scope:
     return scope
 
 
-@contextlib.contextmanager
-def scoped(scope: Scope | None) -> Iterator[None]:
+class scoped:
     """Puts a scope in force (or, with None, takes the one in force away)."""
-    token = _scope.set(scope)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("scope", "token")
+
+    def __init__(self, scope: Scope | None) -> None:
+        self.scope = scope
+
+    def __enter__(self) -> None:
+        self.token = _scope.set(self.scope)
+
+    def __exit__(self, *raised: object) -> None:
+        _scope.reset(self.token)
 
 
 @contextlib.contextmanager

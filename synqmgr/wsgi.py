@@ -38,4 +38,4 @@ with refusing():
     verify_keys()
     announce()
 gc.freeze()  # what is loaded now lives as long as the process: full collections need not walk it
-gc.set_threshold(5_000, 20, 20)  # a page of a list makes a thousand objects and leaves none; a request leaves a few
+gc.set_threshold(10_000, 20, 20)  # a page of a list makes a thousand objects and leaves none; a request leaves a few
