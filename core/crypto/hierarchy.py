@@ -6,6 +6,7 @@ An organization's keys are made, read and destroyed in its scope: row level secu
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from core.columns import is_id
 from core.crypto.keyring import Wrapped, get_keyring
 from core.crypto.models import OrganizationKey, SystemKey, WrappedKey
 from core.crypto.primitives import KEY_SIZE
+from core.prepared import Statement
 from core.tenancy import unscoped
 
 _ROW = (
@@ -105,19 +107,22 @@ def _insert(row: WrappedKey) -> None:
 
 
 def _read_row(organization_id: str, generation: int | None) -> OrganizationKey | None:
-    """Plain SQL, since this runs for every secret used: the ORM takes ten times as long for the same."""
+    """A prepared statement, since this runs for every secret used: the ORM takes ten times as long for the same."""
     if not is_id(organization_id):
         return None
-    with connection.cursor() as cursor:
-        if generation is None:
-            cursor.execute(_NEWEST_ROW, [organization_id])
-        else:
-            cursor.execute(_ROW, [organization_id, generation])
-        row = cursor.fetchone()
-    if row is None:
+    if generation is None:
+        rows = _statement(_NEWEST_ROW, 1).run([organization_id])
+    else:
+        rows = _statement(_ROW, 2).run([organization_id, generation])
+    if not rows:
         return None
     names = ("generation", "root_version", "wrapped")
-    return OrganizationKey(organization_id=organization_id, **dict(zip(names, row, strict=True)))
+    return OrganizationKey(organization_id=organization_id, **dict(zip(names, rows[0], strict=True)))
+
+
+@functools.cache
+def _statement(sql: str, places: int) -> Statement:
+    return Statement(sql, places)
 
 
 def _rows_of(organization_id: str) -> QuerySet[OrganizationKey]:
