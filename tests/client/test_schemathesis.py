@@ -66,6 +66,7 @@ UNSAYABLE = (
     r"is neither a DNS name nor an IP address",  # how long a host's name may be
     r"^`start_after` must be the",  # what the last object showed: a time or an id, perhaps with another behind it
     r"^give `month` for one month|^`month` must be one of|^`(from|to)` must",  # parameters that depend on each other
+    r"must be the id of one account for",  # what a permission set of one account needs
     r"^/secret: (must have at least|is too easy)",  # what the organization asks of passwords
     r"/provider_config",  # its own schema is the catalog's
 )
