@@ -67,6 +67,7 @@ UNSAYABLE = (
     r"^`start_after` must be the",  # what the last object showed: a time or an id, perhaps with another behind it
     r"^give `month` for one month|^`month` must be one of|^`(from|to)` must",  # parameters that depend on each other
     r"must be the id of one account for",  # what a permission set of one account needs
+    r"/token_ttl: must be at most",  # how long a duration is, for a kind of member or of token
     r"^/secret: (must have at least|is too easy)",  # what the organization asks of passwords
     r"/provider_config",  # its own schema is the catalog's
 )
