@@ -39,7 +39,7 @@ KNOWING = (
     r"PUT |POST /v1/(integrations/|mappings/apply|customs)|GET /v1/auth/(sso/.+/start|oidc/callback)"
     r"|POST /v1/auth/(exchange|saml/acs)"
 )
-REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422]  # a body may be wrong and too large
+REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 422]  # a body may be wrong and too large
 UNSAYABLE = (
     r"does not exist$",  # names an object of the organization, a provider or a mapping
     r"is no (provider|operation|id)\b",
@@ -71,6 +71,7 @@ UNSAYABLE = (
     r"^give `month` for one month|^`month` must be one of|^`(from|to)` must",  # parameters that depend on each other
     r"must be the id of one account for",  # what a permission set of one account needs
     r"is a word that the API's addresses use$",
+    r"the object has no such place for it",  # paths of a patch
     r"/token_ttl: must be at most",  # how long a duration is, for a kind of member or of token
     r"^/secret: (must have at least|is too easy)",  # what the organization asks of passwords
     r"/provider_config",  # its own schema is the catalog's
