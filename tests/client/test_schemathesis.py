@@ -39,7 +39,7 @@ KNOWING = (
     r"PUT |POST /v1/(integrations/|mappings/apply|customs)|GET /v1/auth/(sso/.+/start|oidc/callback)"
     r"|POST /v1/auth/(exchange|saml/acs)"
 )
-REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 414, 415, 422]  # a body may be wrong and too large
+REFUSALS = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422]  # a body may be wrong and too large
 UNSAYABLE = (
     r"does not exist$",  # names an object of the organization, a provider or a mapping
     r"is no (provider|operation|id)\b",
@@ -174,6 +174,8 @@ def test_schema__every_operation_fuzzed__holds_what_it_says(server: Server, seed
 
     @schema.hook
     def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
+        if response.status_code == 414:  # an address longer than the server reads never comes to the service
+            return False
         if type(failure).__name__ == "RejectedPositiveData" and response.status_code in (400, 412):
             return bool(sayable(json.loads(response.content)))
         return True
