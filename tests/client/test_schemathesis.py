@@ -31,8 +31,8 @@ from tests.identity.sso.keys import new_certificate
 from tests.server import ROOT, Server, serving
 
 SECONDS = 50
-# The same requests each time, so that what fails is of a change. SCHEMATHESIS_SEED=2 and so on look further.
-SEED = int(os.environ.get("SCHEMATHESIS_SEED", "1"))
+# The same requests each time, so that what fails is of a change. SCHEMATHESIS_SEED=4 and so on look further.
+SEED = int(os.environ.get("SCHEMATHESIS_SEED", "3"))
 # Their bodies repeat what is stored or follow a provider's own schema: no generator hits that by what it is told here.
 # Nor does it sign anybody in.
 KNOWING = (
