@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 ABSENT: Any = object()  # the value is secret, too large or not there: it is not echoed
 
@@ -128,6 +128,11 @@ class DuplicateNameError(ConflictError):
 
     slug = "duplicate-name"
     remedy = "Choose another name, or leave `name` out to have one made from `fullname`."
+
+    @classmethod
+    def of(cls, name: str, at: str) -> Self:
+        """A name that is taken, and where in the body it stands."""
+        return cls(f"the name {name!r} is taken", at=Parameter("body", at, name))
 
 
 class StaleError(ConflictError):

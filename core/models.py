@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from core.columns import IdColumn, InstantColumn, TextColumn, new_id
 from core.crypto.models import OrganizationKey, SystemKey
-from core.errors import DuplicateNameError, Parameter
+from core.errors import DuplicateNameError
 from core.idempotency.models import IdempotentRequest
 from core.ledger.models import Chore, Run, Worker
 from core.prepared import Statement
@@ -93,8 +93,7 @@ class Named(Timed):
         except IntegrityError as error:
             if not self._is_of_name(error):
                 raise
-            at = Parameter("body", self.name_at, self.name)
-            raise DuplicateNameError(f"the name {self.name!r} is taken", at=at) from error
+            raise DuplicateNameError.of(self.name, self.name_at) from error
 
     def _is_of_name(self, error: IntegrityError) -> bool:
         """Whether a constraint was broken that makes the name unique: see `named_once`."""

@@ -26,8 +26,8 @@ def is_taken(resource: Named, name: str) -> bool:
     """Whether another object has the name, among those where it must be unique, seen by the caller or not."""
     model = type(resource)
     scope = {column: getattr(resource, column) for column in resource.name_scope}
-    if model.tenant_column == "organization_id":
-        scope["organization_id"] = resource.organization_id or current_scope().organization_id  # type: ignore[attr-defined] # of a tenant's
+    if "organization_id" in scope:
+        scope["organization_id"] = scope["organization_id"] or current_scope().organization_id
     values = {path: value for path, value in scope.items() if value is not None} | {"name": name}
 
     def build() -> QuerySet[Any, Any]:

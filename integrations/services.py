@@ -11,7 +11,7 @@ import orjson
 from catalog.errors import VerificationUnavailableError
 from core.columns import new_id
 from core.crypto.sealing import Place, open_sealed, seal
-from core.errors import DuplicateNameError, Parameter, ProblemError
+from core.errors import DuplicateNameError, ProblemError
 from core.names import assign_name, is_taken
 from core.references import Owner
 from credentials.models import Credential, ManagedType, OwnerType
@@ -151,7 +151,7 @@ def doubt_name(*, name: str | None, draft: Draft, integration: Integration | Non
     """What speaks against the name of an integration that is to be made, or changed."""
     named = integration or Integration.in_scope(id=new_id(), account=draft.account)
     if name is not None and is_taken(named, name):
-        return [DuplicateNameError(f"the name {name!r} is taken", at=Parameter("body", f"{draft.prefix}/name", name))]
+        return [DuplicateNameError.of(name, f"{draft.prefix}/name")]
     return []
 
 

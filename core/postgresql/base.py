@@ -19,7 +19,7 @@ from core.scope import FINDING, IN_FORCE
 
 NOBODY, EVERYBODY = "", "*"  # values of `app.org` that are no organization's id
 _TELL = "SELECT set_config('app.org', %s, false)"
-_TELL_DIRECTLY = b"SELECT set_config('app.org', $1, false)"
+_TELL_DIRECTLY = (_TELL % "$1").encode()
 # Only where all is installed: a role that is not bound, a missing look-up, or missing grants (as after a restore that
 # left them out, until the next `migrate`) mean to go on as the login role.
 _ASSUME = """
