@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from accounts.models import Account, Environment
 from accounts.serializers import (
@@ -78,13 +77,13 @@ class SynqlyIntegrationsTokenViewSet(ScopedViewSet):
     results = {"create_synqly_integrations_token": SynqlyIntegrationsTokenResponseSerializer}
 
     @action(detail=False, methods=["post"], url_path="synqly-integrations")
-    def create_synqly_integrations_token(self, request: Request, **kwargs: str) -> HttpResponse:
+    def create_synqly_integrations_token(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Creates a token for the integrations of the organization itself.
 
         They belong to an account named `synqly-integrations`, which the first such token makes. The token manages
         that account alone. Its secrets are shown in this answer only.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         data = self.body() if self.has_body() else {}
         asked = validated(CreateSynqlyIntegrationsTokenRequestSerializer(data=data)).validated_data
         refuse_wider(principal=self.principal, permission_set=Permissions.ACCOUNT_MANAGER)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from catalog.customs.models import Custom
 from catalog.customs.providers import CONNECTOR, provider_of
@@ -102,18 +101,18 @@ class CapabilitiesViewSet(ScopedViewSet):
         "get_provider": describe_expand(OF_PROVIDER),
     }
 
-    def expand(self, request: Request, choices: tuple[str, ...]) -> tuple[str, ...]:
-        refuse_unknown(request.query_params, ["expand"])
-        return read_choices(request.query_params, "expand", choices)
+    def expand(self, request: HttpRequest, choices: tuple[str, ...]) -> tuple[str, ...]:
+        refuse_unknown(request.GET, ["expand"])
+        return read_choices(request.GET, "expand", choices)
 
     @action(detail=False, methods=["get"], url_path="connectors")
-    def list_connectors(self, request: Request) -> HttpResponse:
+    def list_connectors(self, request: HttpRequest) -> HttpResponse:
         """Lists all connectors. `expand=providers` adds the providers of each."""
         expand, customs = self.expand(request, OF_CONNECTORS), list_customs()
         return self.json({"result": [show_connector(connector, customs, expand) for connector in list_connectors()]})
 
     @action(detail=False, methods=["get"], url_path="providers")
-    def list_providers(self, request: Request) -> HttpResponse:
+    def list_providers(self, request: HttpRequest) -> HttpResponse:
         """Lists all providers. `expand` adds the connector, the operations or the configuration's JSON Schema.
 
         The custom providers of your organization follow at the end, by their ids.
@@ -124,7 +123,7 @@ class CapabilitiesViewSet(ScopedViewSet):
         return self.json({"result": [with_connector(each, expand, customs) for each in shown]})
 
     @action(detail=False, methods=["get"], url_path="providers/<str:provider_id>")
-    def get_provider(self, request: Request, provider_id: str) -> HttpResponse:
+    def get_provider(self, request: HttpRequest, provider_id: str) -> HttpResponse:
         """Shows one provider by the `type` of its configuration, or a custom provider by its id or name."""
         expand = self.expand(request, OF_PROVIDER)
         if (provider := get_provider(provider_id)) is not None:

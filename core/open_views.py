@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.decorators import classonlymethod
 from rest_framework import viewsets
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
-from rest_framework.request import Request
 
-from core.errors import MethodNotAllowedError
+from core.errors import MethodNotAllowedError, UnsupportedMediaTypeError
 from core.faults import reach
 from core.limits import take
 from core.limits.requests import address_of
-from core.parsers import StrictJSONParser
+from core.parsers import EMPTY, StrictJSONParser
+from core.problems import handle_exception
 from core.serializers import Mode, in_mode
 from core.tenancy import scoped
 
 BODY_MODES: dict[str, Mode] = {"create": "create", "update": "update", "partial_update": "update"}
 
 
-class AlwaysJson(BaseContentNegotiation):
-    """The API speaks JSON, whatever `Accept` says."""
-
-    def select_parser(self, request: Any, parsers: Any) -> Any:
-        return next(
-            (p for p in parsers if request.content_type.partition(";")[0].strip().lower() == p.media_type), None
-        )
-
-    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
-        return renderers[0], "application/json"
-
-
 class OpenViewSet(viewsets.ViewSet):
-    """Operations that need no token. There is no scope until one finds out whose business it is and enters it."""
+    """Operations that need no token. There is no scope until one finds out whose business it is and enters it.
+
+    A view has Django's own request. DRF's wraps it to find out whose it is and how to read it, which is settled here.
+    """
 
     authentication_classes = []
     renderer_classes = [JSONRenderer]
-    content_negotiation_class = AlwaysJson
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     requests: ClassVar[Mapping[str, Any]] = {}  # action -> serializer of its body; None where it has none
 
-    request: Request
-    http: HttpRequest  # Django's own: DRF's finds what it lacks by failing first
+    request: HttpRequest  # type: ignore[assignment] # DRF's where it makes one
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    @classonlymethod
+    def as_view(cls, actions: dict[str, Any], **initkwargs: Any) -> Callable[..., HttpResponseBase]:  # type: ignore[override]
+        """DRF's own, which the schema is made from, without binding every method anew at each request."""
+        described = super().as_view(actions, **initkwargs)
+        if "get" in actions:
+            actions.setdefault("head", actions["get"])
+
+        def view(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+            self = cls(**initkwargs)
+            self.request, self.args, self.kwargs, self.action_map = request, (), kwargs, actions
+            return self.dispatch(request, **kwargs)
+
+        return functools.update_wrapper(view, described)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """DRF's own without negotiation, versions, throttles and a header for what else the address takes."""
-        self.args, self.kwargs, self.headers, self.http = args, kwargs, {}, request
-        self.action = self.action_map.get(request.method.lower())  # type: ignore[assignment] # the parsers ask for it
+        self.action = self.action_map.get(str(request.method).lower())  # type: ignore[assignment] # the parsers ask for it
         with scoped(None):
-            self.request = self.initialize_request(request, *args, **kwargs)
             try:
-                self.initial(self.request, *args, **kwargs)
-                response = self.respond(self.request, *args, **kwargs)
+                self.initial(request, *args, **kwargs)
+                response = self.respond(request, *args, **kwargs)
                 reach("change-committed")
             except Exception as error:  # noqa: BLE001 - every error is a problem, see core.problems
                 response = self.handle_exception(error)
         return response
 
-    def respond(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """What the action says."""
         response: HttpResponseBase = getattr(self, self.action)(request, *args, **kwargs)
         return response
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         take("open", address_of(request))
         self.refuse_other_methods()
 
     def refuse_other_methods(self) -> None:
         if self.action is None:
-            allow = ", ".join(self.allowed_methods)
+            allow = ", ".join(method.upper() for method in self.action_map)
             raise MethodNotAllowedError("this address does not take this method", headers={"Allow": allow})
 
     def body_class(self) -> Any:
@@ -82,6 +84,21 @@ class OpenViewSet(viewsets.ViewSet):
             return self.requests[self.action]
         mode, own = BODY_MODES.get(self.action), getattr(self, "serializer_class", None)
         return in_mode(own, mode) if own is not None and mode is not None else None
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Every error is a problem."""
+        return handle_exception(exc, self.request, self.kwargs)
+
+    @functools.cached_property
+    def data(self) -> Any:
+        """The request's body, by the parser of its media type; `EMPTY` if there is none."""
+        meta = self.request.META
+        if meta.get("CONTENT_LENGTH") in (None, "", "0"):
+            return EMPTY
+        parser: Any = next((p for p in self.get_parsers() if p.media_type == self.request.content_type), None)
+        if parser is None:
+            raise UnsupportedMediaTypeError("the body's media type is not one the API reads")
+        return parser.parse(self.request, parser_context={"request": self.request})
 
     def get_parsers(self) -> list[BaseParser]:
         return [StrictJSONParser()]

@@ -32,7 +32,7 @@ class Principal(NamedTuple):
     links: Sequence[Link]
     surface: Literal["management", "connectors", "mcp"] = "management"
     member_id: str = ""
-    is_authenticated: bool = True  # what Django asks of a user
+    secret_id: str = ""  # the public id of the token's secret
 
     def allows(self, resource: str, verb: str) -> bool:
         return self.scope_for(resource, verb) is not None

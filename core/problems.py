@@ -118,12 +118,12 @@ def _users(error: RestrictedError | ProtectedError) -> list[Related]:
     return [Related(h.resource_type, getattr(h, "holder_id", h.pk), "cause") for h in known]
 
 
-def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """DRF's exception handler: the one place where errors become answers."""
+def handle_exception(error: Exception, request: HttpRequest, address: Mapping[str, Any]) -> HttpResponse:
+    """The one place where errors of views become answers. `address` is what the view's address names."""
     problem = as_problem(error)
     if isinstance(problem, errors.NotFoundError) and problem.at is None:
-        problem.at = _place_of(problem.looked_for, context["kwargs"])
-    return problem_response(problem, context["request"]._request)
+        problem.at = _place_of(problem.looked_for, address)
+    return problem_response(problem, request)
 
 
 def _place_of(looked_for: str, address: Mapping[str, Any]) -> Parameter | None:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import orjson
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework import viewsets
 from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
 
 from core.errors import ForbiddenError
 from core.idempotency import services as idempotency
@@ -34,8 +33,8 @@ class ScopedViewSet(TellingViewSet):
     surface: ClassVar[str] = "management"
     authentication_classes = list(viewsets.ViewSet.authentication_classes)  # the setting's
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        principal = admit(request, self.surface)
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        principal = admit(request, self.surface, self.authenticator().authenticate)
         self.refuse_other_methods()
         self.principal = principal
         scope = self.scope_of(principal) if principal.surface == self.surface else None
@@ -43,12 +42,12 @@ class ScopedViewSet(TellingViewSet):
             raise ForbiddenError(f"the token does not grant {self.verb!r} on {self.resource!r}")
         enter(scope)
 
-    def respond(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """What the action says; once only, if the request carries a key that says so."""
-        if self.http.method != "POST" or (key := self.http.META.get(idempotency.IN_META)) is None:
+        if self.request.method != "POST" or (key := self.request.META.get(idempotency.IN_META)) is None:
             return super().respond(request, *args, **kwargs)
-        address = f"POST {self.http.get_full_path()}"
-        begun = idempotency.begin(key=key, token_id=self.principal.token_id, request=address, body=self.http.body)
+        address = f"POST {self.request.get_full_path()}"
+        begun = idempotency.begin(key=key, token_id=self.principal.token_id, request=address, body=self.request.body)
         if isinstance(begun, HttpResponse):
             return begun
         self.once = begun
@@ -59,6 +58,10 @@ class ScopedViewSet(TellingViewSet):
             raise
         self.settle(response.content, response.status_code, response.headers.get("ETag", ""))
         return response
+
+    def authenticator(self) -> Any:
+        """What finds out whose token a request carries."""
+        return self.get_authenticators()[0]
 
     def scope_of(self, principal: Principal) -> Scope | None:
         """Where a principal may do this; None where it may not."""

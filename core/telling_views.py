@@ -68,7 +68,7 @@ class TellingViewSet(OpenViewSet):
 
     def record_refusal(self, problem: ProblemError) -> None:
         """In a transaction of its own, since that of the change is undone."""
-        if self.http.method not in READING:
+        if self.request.method not in READING:
             subject = None
             with transaction.atomic(), scoped(Scope(self.principal.organization_id)):
                 with contextlib.suppress(ProblemError):
@@ -101,7 +101,7 @@ class TellingViewSet(OpenViewSet):
 
         It belongs into the transaction of the change, after all else. `answer` is the content of a POST's answer.
         """
-        if self.http.method in READING:
+        if self.request.method in READING:
             return
         self.has_recorded_refusal = refusal is not None
         activity.record(
@@ -114,7 +114,7 @@ class TellingViewSet(OpenViewSet):
                 refusal=refusal,
                 note=self.note,
                 member_id=self.principal.member_id,
-                call=activity.call_of(self.http, self.masked_body()),
+                call=activity.call_of(self.request, self.masked_body()),
                 subject=subject,
                 document=document,
             )
@@ -131,13 +131,12 @@ class TellingViewSet(OpenViewSet):
         shape = shape_of(body_class) if body_class else None
         return (masked_patch if self.action == "partial_update" else masked)(shape, self.sent)
 
+    def has_body(self) -> bool:
+        return self.data is not EMPTY
+
     def body(self) -> Any:
         """The request's body, which must be there."""
-        sent = self.request.data if self.has_body() else EMPTY
-        if sent is EMPTY:
+        if not self.has_body():
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
-        self.sent = sent
-        return sent
-
-    def has_body(self) -> bool:
-        return self.http.META.get("CONTENT_LENGTH") not in (None, "", "0")
+        self.sent = self.data
+        return self.sent

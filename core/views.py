@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django_filters import FilterSet
-from rest_framework.request import Request
 
 from core.errors import DuplicateNameError, ForbiddenError, ProblemError
 from core.filters import ResourceFilterSet
@@ -67,8 +66,8 @@ class ReadViewSet(ScopedViewSet):
                 if (found := related.get(each.get(f"{member}_id", ""))) is not None:
                     each[member] = found
 
-    def list(self, request: Request, **kwargs: str) -> HttpResponse:
-        query = request.query_params
+    def list(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        query = request.GET
         descending = self.cursor is not None and self.cursor.descending
         asked = read_list_request(
             query, orders=self.orders, expands=list(self.expands), totals=self.totals, descending=descending
@@ -91,11 +90,11 @@ class ReadViewSet(ScopedViewSet):
         shown = self.reader.page(asked, fixed, self.filterset_class, unique=self.unique_names)
         return shown, shown[-1]["name" if self.unique_names else "id"] if len(shown) == asked.limit else ""
 
-    def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def retrieve(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         shown = self.shown_one()
         tag = entity_tag(shown["updated_at"])
-        asks = "HTTP_IF_NONE_MATCH" in self.http.META and self.action not in self.unconditional
+        asks = "HTTP_IF_NONE_MATCH" in self.request.META and self.action not in self.unconditional
         if asks and is_unchanged(request.headers, tag):
             return HttpResponse(status=304, headers={"ETag": tag})
         return self.json({"result": shown}, headers={"ETag": tag})
@@ -113,8 +112,8 @@ class ResourceViewSet(ReadViewSet):
 
     actions: ClassVar[tuple[str, ...]] = tuple(VERBS)
 
-    def create(self, request: Request, **kwargs: str) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def create(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         self.refuse_shared()
         try:
             return self.created()
@@ -133,18 +132,18 @@ class ResourceViewSet(ReadViewSet):
         self.conclude(content)
         return self.json(content, headers={"ETag": self.tag(instance)})
 
-    def update(self, request: Request, **kwargs: str) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def update(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         body = self.body()
         return self.change(lambda instance: body)
 
-    def partial_update(self, request: Request, **kwargs: str) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def partial_update(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         operations = self.body()
         return self.change(lambda instance: self.patched(self.document(instance), operations))
 
-    def destroy(self, request: Request, **kwargs: str) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def destroy(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         with transaction.atomic():
             instance = self.locked()
             object_id, shown = instance.pk, self.document(instance)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from core.errors import InvalidError, Parameter, PatchError
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
@@ -96,6 +95,6 @@ class CredentialLookupViewSet(CredentialViewSet):
     def verb(self) -> str:
         return "lookup"
 
-    def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Finds a credential by its id without naming the owner; a name must be the only one of its kind."""
         return super().retrieve(request, **kwargs)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from accounts.models import Account, Environment
 from accounts.serializers import AccountSerializer
@@ -154,30 +153,30 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
 
     def messages(self, problems: list[ProblemError]) -> dict[str, Any]:
         """The `messages` of an answer; none when there are no doubts."""
-        request_id = self.request._request.request_id  # type: ignore[attr-defined]
+        request_id = self.request.request_id  # type: ignore[attr-defined]
         shown = [build_problem(problem, request_id) for problem in problems]
         return {"messages": {"problems": shown}} if shown else {}
 
     @action(detail=False, methods=["post"])
-    def verify(self, request: Request, **kwargs: str) -> HttpResponse:
+    def verify(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Checks an integration without making it: its configuration, then whether the provider accepts it.
 
         An answer without `messages` means that the provider was asked and accepted. A check that cannot be made
         says so in `messages.problems`.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         context = {**self.context(), "prefix": "/integration"}
         serializer = validated(VerifyIntegrationRequestSerializer(data=self.body(), context=context))
         draft, name = serializer.fields["integration"].draft, serializer.validated_data["integration"].get("name")
         return self.verified(draft, name)
 
     @action(detail=True, methods=["post"], url_path="verify")
-    def verify_existing(self, request: Request, **kwargs: str) -> HttpResponse:
+    def verify_existing(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Checks an integration as it is or, with a body, as it would be after an update with that body.
 
         Only the former is counted in its status.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         integration = find(Integration, self.identifier(), self.fixed())
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
@@ -211,9 +210,9 @@ class IntegrationTokenViewSet(ScopedViewSet):
     optional_bodies = ("create",)
     results = {"create": TokenSerializer}
 
-    def create(self, request: Request, **kwargs: str) -> HttpResponse:
+    def create(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Creates a short-lived token for one integration. It opens the connector API only."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         account = find(Account, self.kwargs["account_id"])
         data = self.body() if self.has_body() else {}
         asked = validated(CreateIntegrationTokenRequestSerializer(data=data)).validated_data

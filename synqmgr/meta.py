@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 import yaml
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core.listing import refuse_unknown
 from core.routing import Routes
@@ -61,22 +60,22 @@ class MetaViewSet(ScopedViewSet):
     responses = {"management_openapi_spec": _DOCUMENT, "engine_openapi_spec": _DOCUMENT}
 
     @action(detail=False, methods=["get"], url_path="openapi/management")
-    def management_openapi_spec(self, request: Request) -> HttpResponse:
+    def management_openapi_spec(self, request: HttpRequest) -> HttpResponse:
         """Shows the Management API's schema.
 
         The whole API as an OpenAPI 3.1 document in JSON. The same document is at `/openapi.yaml` for everybody.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return HttpResponse(management_schema(), content_type="application/json")
 
     @action(detail=False, methods=["get"], url_path="openapi/engine")
-    def engine_openapi_spec(self, request: Request) -> HttpResponse:
+    def engine_openapi_spec(self, request: HttpRequest) -> HttpResponse:
         """Shows the Engine API's schema.
 
         The connector APIs as an OpenAPI 3.1 document in JSON. This version of the service has no operations of
         connectors yet, so the document has no paths.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return HttpResponse(engine_schema(), content_type="application/json")
 
 

@@ -135,9 +135,6 @@ configure(LOG_LEVEL)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["identity.tokens.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # core.views.ScopedViewSet decides
-    "EXCEPTION_HANDLER": "core.problems.handle_exception",
-    "UNAUTHENTICATED_USER": None,
-    "UNAUTHENTICATED_TOKEN": None,
 }
 
 SPECTACULAR_SETTINGS = {

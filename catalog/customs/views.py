@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from catalog.customs.definitions import read_schema
 from catalog.customs.serializers import CreateCustomResponseSerializer, CustomSerializer
@@ -51,7 +50,7 @@ class CustomViewSet(ResourceViewSet):
         return instance, {"result": {"custom": content["result"]}}
 
     @action(detail=False, methods=["get"], url_path="schema")
-    def show_schema(self, request: Request) -> HttpResponse:
+    def show_schema(self, request: HttpRequest) -> HttpResponse:
         """Returns the JSON Schema (draft 2020-12) that definitions of custom providers follow."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return self.json(read_schema())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from catalog.mcp.serializers import CreateMcpTokenRequestSerializer
 from core.errors import ForbiddenError
@@ -52,12 +51,12 @@ class McpTokenViewSet(ScopedViewSet):
     results = {"create_mcp_token": TokenSerializer}
 
     @action(detail=False, methods=["post"], url_path="mcp")
-    def create_mcp_token(self, request: Request, **kwargs: str) -> HttpResponse:
+    def create_mcp_token(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Creates a short-lived token for a client of the Model Context Protocol. It opens no other API.
 
         The token is further limited by the one that asks for it, and ends with it when that one is deleted.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         asked = validated(CreateMcpTokenRequestSerializer(data=self.body())).validated_data
         scope = asked["scope"]
         if not self.principal.allows("mcp", scope["type"]):

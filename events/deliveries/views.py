@@ -6,9 +6,8 @@ from typing import Any
 
 import django_filters
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core.columns import is_id
 from core.filters import EnumFilter, IdFilter, InstantFilter
@@ -72,22 +71,22 @@ class DeliveryViewSet(ReadViewSet):
             raise missing(Delivery, identifier)
         return identifier
 
-    def retrieve(self, request: Request, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Shows a delivery with what is sent and every attempt."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         shown = reader_of(DeliveryDetailsSerializer).one(self.identifier(), self.fixed())
         plan = plan_of(DeliveryAttemptSerializer)
         latest = DeliveryAttempt.objects.filter(delivery_id=shown["id"]).order_by("-number")[:MOST_ATTEMPTS]
         return self.json({"result": {**shown, "attempts": plan.encode(plan.rows(latest))[::-1]}})
 
     @action(detail=True, methods=["post"])
-    def resend(self, request: Request, **kwargs: str) -> HttpResponse:
+    def resend(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Sends a delivery again at once, whether it has got through or not.
 
         The receiver sees the same body and the same `webhook-id` as before. When it fails, it is tried again by the
         same schedule as a new one.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         enter_for_change(OrganizationWebhook)
         fixed = self.fixed()
         with transaction.atomic():

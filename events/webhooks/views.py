@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from accounts.models import Environment
 from core.filters import EnumFilter, ResourceFilterSet, TextFilter
@@ -92,17 +91,17 @@ class WebhookControlViewSet(ScopedViewSet):
         return find(OrganizationWebhook, self.kwargs["webhook_id"])
 
     @action(detail=True, methods=["post"])
-    def enable(self, request: Request, **kwargs: str) -> HttpResponse:
+    def enable(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Sends to a disabled webhook again, from the next event on. What was missed is sent by `recover`."""
         return self.switched(lambda webhook: enable_webhook(webhook=webhook))
 
     @action(detail=True, methods=["post"])
-    def disable(self, request: Request, **kwargs: str) -> HttpResponse:
+    def disable(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Sends nothing to a webhook any more, and cancels what waits."""
         return self.switched(lambda webhook: disable_webhook(webhook=webhook, reason=DisabledReason.REQUESTED))
 
     def switched(self, switch: Callable[[OrganizationWebhook], None]) -> HttpResponse:
-        refuse_unknown(self.request.query_params, [])
+        refuse_unknown(self.request.GET, [])
         with transaction.atomic():
             webhook = self.locked()
             switch(webhook)
@@ -111,9 +110,9 @@ class WebhookControlViewSet(ScopedViewSet):
         return self.json(content)
 
     @action(detail=True, methods=["post"])
-    def test(self, request: Request, **kwargs: str) -> HttpResponse:
+    def test(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Sends a test: an event `all` about no object, which nothing else sends."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         with transaction.atomic():
             webhook = self.locked()
             refuse_disabled(webhook)
@@ -123,9 +122,9 @@ class WebhookControlViewSet(ScopedViewSet):
         return self.json(content)
 
     @action(detail=True, methods=["post"])
-    def recover(self, request: Request, **kwargs: str) -> HttpResponse:
+    def recover(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Sends again what has failed or was cancelled since a time, the oldest first, up to 500 deliveries."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         since = validated(RecoverRequestSerializer(data=self.body())).validated_data["since"]
         with transaction.atomic():
             webhook = self.locked()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core.errors import ForbiddenError
 from core.filters import EnumFilter, InstantFilter, ResourceFilterSet, TextFilter
@@ -112,9 +111,9 @@ class MemberViewSet(ResourceViewSet):
         return member, {"result": self.reader.plan.encode_instance(member)}
 
     @action(detail=True, methods=["delete"], url_path="second_factor")
-    def reset_second_factor(self, request: Request, **kwargs: str) -> HttpResponse:
+    def reset_second_factor(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Takes the second factor of a member away who has lost it."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         with transaction.atomic():
             member = self.locked()
             if member.id == self.principal.member_id:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from core.errors import NotFoundError
 from core.listing import refuse_unknown
@@ -35,14 +34,14 @@ class PermissionSetViewSet(ScopedViewSet):
     results = {"list": PermissionSetSerializer, "retrieve": PermissionSetSerializer}
     queries: dict[str, Any] = {"list": {}}
 
-    def list(self, request: Request) -> HttpResponse:
+    def list(self, request: HttpRequest) -> HttpResponse:
         """Lists all permission sets."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return self.json({"result": [show_permission_set(name) for name in sorted(PERMISSION_SETS)]})
 
-    def retrieve(self, request: Request, permissionset_id: str) -> HttpResponse:
+    def retrieve(self, request: HttpRequest, permissionset_id: str) -> HttpResponse:
         """Shows one permission set by its name."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         if permissionset_id not in PERMISSION_SETS:
             raise NotFoundError(f"there is no permission set {permissionset_id[:200]!r}")
         return self.json({"result": show_permission_set(permissionset_id)})

@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core import activity
 from core.errors import ForbiddenError, OrganizationDisabledError, ProblemError, UnauthenticatedError
@@ -77,13 +76,13 @@ class LogonViewSet(OpenViewSet):
     examples = {"logon": {"name": "ada@example.com", "secret": "seven horses eat paper"}}
 
     @action(detail=False, methods=["post"], url_path="logon/<str:organization_id>")
-    def logon(self, request: Request, organization_id: str) -> HttpResponse:
+    def logon(self, request: HttpRequest, organization_id: str) -> HttpResponse:
         """Starts a session of a member of the organization, which is named by its id or name.
 
         The token stands for the member and does what its roles grant. After five failures in a row for one name
         from one address the wait doubles with each, up to a quarter of an hour.
         """
-        asked = validated(LogonRequestSerializer(data=request.data)).validated_data
+        asked = validated(LogonRequestSerializer(data=self.data)).validated_data
         started, found = time.perf_counter(), services.find_organization(organization_id)
         enter(Scope(found or NOBODYS))
         try:
@@ -95,8 +94,8 @@ class LogonViewSet(OpenViewSet):
         return ScopedViewSet.json({"result": show_session(session)})
 
     @staticmethod
-    def open_session(request: Request, asked: dict[str, Any], organization: str) -> services.Session:
-        name, address = asked["name"].lower(), client_address(request._request)
+    def open_session(request: HttpRequest, asked: dict[str, Any], organization: str) -> services.Session:
+        name, address = asked["name"].lower(), client_address(request)
         member = services.authenticate_member(
             name=name,
             secret=asked["secret"],
@@ -112,7 +111,11 @@ class LogonViewSet(OpenViewSet):
 
 
 def news_of_logon(
-    request: Request, organization_id: str | None, *, member: Member | None = None, refused: ProblemError | None = None
+    request: HttpRequest,
+    organization_id: str | None,
+    *,
+    member: Member | None = None,
+    refused: ProblemError | None = None,
 ) -> activity.Activity:
     """What the recorder is told of a log-on. The body is all secret: even the name may be a password typed amiss."""
     member_id = member.id if member else ""
@@ -124,7 +127,7 @@ def news_of_logon(
         organization_id=organization_id or "",
         refusal=refused,
         member_id=member_id,
-        call=activity.call_of(request._request),
+        call=activity.call_of(request),
     )
 
 
@@ -176,21 +179,21 @@ class SessionViewSet(ScopedViewSet):
         return member
 
     @action(detail=False, methods=["post"])
-    def change_password(self, request: Request) -> HttpResponse:
+    def change_password(self, request: HttpRequest) -> HttpResponse:
         """Gives the member another password. The member's other sessions end."""
         asked = validated(ChangePasswordRequestSerializer(data=self.body())).validated_data
         content = {"result": {"auth_code": "success"}}
         services.change_password(
             member=self.member,
             token_id=self.principal.token_id,
-            address=client_address(request._request),
+            address=client_address(request),
             then=lambda: self.record(object_id=self.principal.member_id, answer=content),
             **asked,
         )
         return self.json(content)
 
     @action(detail=False, methods=["post"])
-    def logoff(self, request: Request) -> HttpResponse:
+    def logoff(self, request: HttpRequest) -> HttpResponse:
         """Ends the session, with every token derived from it."""
         with transaction.atomic():
             delete_token(token=token_of(principal=self.principal))
@@ -199,7 +202,7 @@ class SessionViewSet(ScopedViewSet):
         return HttpResponse(status=204)
 
     @action(detail=False, methods=["post"], url_path="second_factor")
-    def enrol_second_factor(self, request: Request) -> HttpResponse:
+    def enrol_second_factor(self, request: HttpRequest) -> HttpResponse:
         """Starts enrolling an authenticator app (TOTP). Nothing is asked for before it is confirmed.
 
         It takes the member's password as `secret`, unless the session is one by single sign-on.
@@ -211,7 +214,7 @@ class SessionViewSet(ScopedViewSet):
             member=member,
             token_id=self.principal.token_id,
             secret=asked.get("secret"),
-            address=client_address(request._request),
+            address=client_address(request),
         )
         with transaction.atomic():
             enrolled = factors.enrol(member=member, issuer=organization_in_scope().fullname)
@@ -220,7 +223,7 @@ class SessionViewSet(ScopedViewSet):
         return self.json(content)
 
     @action(detail=False, methods=["post"], url_path="second_factor/confirm")
-    def confirm_second_factor(self, request: Request) -> HttpResponse:
+    def confirm_second_factor(self, request: HttpRequest) -> HttpResponse:
         """Confirms the authenticator by a code of it. From now on every log-on needs one."""
         asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
         with transaction.atomic():
@@ -230,7 +233,7 @@ class SessionViewSet(ScopedViewSet):
         return self.json(content)
 
     @action(detail=False, methods=["post"], url_path="second_factor/remove")
-    def remove_second_factor(self, request: Request) -> HttpResponse:
+    def remove_second_factor(self, request: HttpRequest) -> HttpResponse:
         """Takes the second factor away. It needs a code of it, or a recovery code."""
         asked = validated(SecondFactorCodeSerializer(data=self.body())).validated_data
         member = self.member

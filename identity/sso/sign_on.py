@@ -10,10 +10,9 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
 from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
 
 from core import activity
 from core.errors import (
@@ -145,18 +144,18 @@ class SignOnViewSet(OpenViewSet):
         return [FormParser()] if self.action == "finish_saml" else [StrictJSONParser()]
 
     @action(detail=False, methods=["get"], url_path="sso/<str:sso_id>/start")
-    def start_sso(self, request: Request, sso_id: str) -> HttpResponse:
+    def start_sso(self, request: HttpRequest, sso_id: str) -> HttpResponse:
         """Starts a sign-in.
 
         Open it in a browser: it is sent on to the identity provider of the configuration, which is named by its id,
         and in the end to `return_to` with a `code` (and your `state`). Exchange the code for a session at
         `/v1/auth/exchange`. A sign-in that is not finished within ten minutes has to be started again.
         """
-        refuse_unknown(request.query_params, ["return_to", "code_challenge", "state"])
-        destination = _read_destination(request.query_params)
+        refuse_unknown(request.GET, ["return_to", "code_challenge", "state"])
+        destination = _read_destination(request.GET)
         sso = find_configuration(sso_id)
         type_ = sso.identity_provider["type"]
-        state, browser = new_secret(), known_browser(request._request, type_)
+        state, browser = new_secret(), known_browser(request, type_)
         url = start_url(sso=sso, state=state)
         begin(sso=sso, state=state, browser=browser, destination=destination)
         response = see_other(url)
@@ -164,30 +163,30 @@ class SignOnViewSet(OpenViewSet):
         return response
 
     @action(detail=False, methods=["get"], url_path="oidc/callback")
-    def finish_oidc(self, request: Request) -> HttpResponse:
+    def finish_oidc(self, request: HttpRequest) -> HttpResponse:
         """Takes the answer of an OpenID Connect provider.
 
         The redirect URI: providers send browsers here. The browser goes on to the `return_to` of its sign-in with a
         `code`. Each sign-in takes one answer, from the browser that began it.
         """
-        query = {name: request.query_params[name] for name in request.query_params}
-        attempt = take_attempt(state=query.get("state"), browser=browser_of(request._request, OIDC), type_=OIDC)
+        query = {name: request.GET[name] for name in request.GET}
+        attempt = take_attempt(state=query.get("state"), browser=browser_of(request, OIDC), type_=OIDC)
         return self.finish(request, attempt, lambda: identify_oidc(sso=attempt.sso, state=query["state"], query=query))
 
     @action(detail=False, methods=["post"], url_path="saml/acs")
-    def finish_saml(self, request: Request) -> HttpResponse:
+    def finish_saml(self, request: HttpRequest) -> HttpResponse:
         """Takes the response of a SAML identity provider.
 
         The Assertion Consumer Service: providers have browsers post their responses here. The browser goes on to the
         `return_to` of its sign-in with a `code`. Only responses to requests of this service are taken, each once.
         """
-        form = validated(SamlResponseSerializer(data=request.data)).validated_data
+        form = validated(SamlResponseSerializer(data=self.data)).validated_data
         state = form["RelayState"]
-        attempt = take_attempt(state=state, browser=browser_of(request._request, SAML), type_=SAML)
+        attempt = take_attempt(state=state, browser=browser_of(request, SAML), type_=SAML)
         response = form["SAMLResponse"]
         return self.finish(request, attempt, lambda: identify_saml(sso=attempt.sso, state=state, response=response))
 
-    def finish(self, request: Request, attempt: SsoAttempt, identify: Callable[[], Identity]) -> HttpResponse:
+    def finish(self, request: HttpRequest, attempt: SsoAttempt, identify: Callable[[], Identity]) -> HttpResponse:
         """Sends the browser on with a code, once it is known who has signed in."""
         try:
             identity = identify()
@@ -203,15 +202,15 @@ class SignOnViewSet(OpenViewSet):
         return see_other(f"{attempt.return_to}{'&' if '?' in attempt.return_to else '?'}{query}")
 
     @action(detail=False, methods=["post"], url_path="exchange")
-    def exchange_code(self, request: Request) -> HttpResponse:
+    def exchange_code(self, request: HttpRequest) -> HttpResponse:
         """Exchanges a code for a session.
 
         The answer is that of a logon: the session's tokens, the organization and the member. A code is good for one
         exchange within a minute, by whoever knows the text behind the `code_challenge` of the start. If the
         configuration wants the second factor as well, it is asked for here and does not use the code up when it fails.
         """
-        refuse_unknown(request.query_params, [])
-        asked = validated(ExchangeSerializer(data=request.data)).validated_data
+        refuse_unknown(request.GET, [])
+        asked = validated(ExchangeSerializer(data=self.data)).validated_data
         row = find_code(code=asked["code"], verifier=asked["code_verifier"])
         try:
             session = self.begin_session(request, row, asked.get("second_factor"))
@@ -221,7 +220,7 @@ class SignOnViewSet(OpenViewSet):
         return ScopedViewSet.json({"result": show_session(session)})
 
     @staticmethod
-    def begin_session(request: Request, row: SsoCode, second_factor: str | None) -> Session:
+    def begin_session(request: HttpRequest, row: SsoCode, second_factor: str | None) -> Session:
         """The session that a code is good for. A missing second factor does not use it up."""
         member, needed = row.member, row.sso.identity_provider.get("require_second_factor", False)
         refuse_shut_out(member)
@@ -235,21 +234,21 @@ class SignOnViewSet(OpenViewSet):
         return session
 
     @action(detail=False, methods=["get"], url_path="saml/metadata")
-    def saml_metadata(self, request: Request) -> HttpResponse:
+    def saml_metadata(self, request: HttpRequest) -> HttpResponse:
         """Shows this service's SAML metadata.
 
         For an identity provider whose configuration uses the address of this document as the entity id.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return HttpResponse(saml.metadata(sp_entity_id=places.metadata_url(), acs_url=places.acs_url()), _XML)
 
     @action(detail=False, methods=["get"], url_path="saml/metadata/<str:sso_id>")
-    def saml_metadata_of(self, request: Request, sso_id: str) -> HttpResponse:
+    def saml_metadata_of(self, request: HttpRequest, sso_id: str) -> HttpResponse:
         """Shows the SAML metadata of one configuration.
 
         With the entity id that the configuration says.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         sso = find_configuration(sso_id)
         if sso.identity_provider["type"] != SAML:
             raise InvalidError("the configuration is not of SAML", at=Parameter("path", "sso_id", sso_id))
@@ -273,7 +272,9 @@ def _read_destination(query: Mapping[str, str]) -> Destination:
     return Destination(return_to, state, challenge)
 
 
-def record(request: Request, attempt: SsoAttempt, *, member_id: str = "", refused: ProblemError | None = None) -> None:
+def record(
+    request: HttpRequest, attempt: SsoAttempt, *, member_id: str = "", refused: ProblemError | None = None
+) -> None:
     """Tells the recorder how a sign-in ended."""
     activity.record(
         activity.Activity(
@@ -284,7 +285,7 @@ def record(request: Request, attempt: SsoAttempt, *, member_id: str = "", refuse
             organization_id=attempt.organization_id,
             refusal=refused,
             member_id=member_id,
-            call=activity.call_of(request._request),
+            call=activity.call_of(request),
         )
     )
 

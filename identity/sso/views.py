@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core.listing import MOST, refuse_unknown
 from core.models import Resource
@@ -78,13 +77,13 @@ class SsoMetadataViewSet(ScopedViewSet):
     results = {"get_sso_metadata": SsoUserConfigurationSerializer}
 
     @action(detail=False, methods=["get"], url_path="meta")
-    def get_sso_metadata(self, request: Request) -> HttpResponse:
+    def get_sso_metadata(self, request: HttpRequest) -> HttpResponse:
         """Shows what to enter at the identity provider.
 
         The redirect URI of OpenID Connect, and the addresses and names of SAML. Once there are configurations, only
         the protocols that they use are shown.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         used = {shown["type"] for shown in SsoConfiguration.objects.values_list("identity_provider", flat=True)}
         result: dict[str, Any] = {}
         if OIDC in used or not used:

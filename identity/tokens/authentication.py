@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.db.models import QuerySet
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from core.columns import IdColumn, InstantColumn, TextColumn
 from core.crypto.hashing import keyed_hash, same
@@ -108,19 +107,16 @@ def _secret_row() -> QuerySet[Any, Any]:
 SECRETS = Lookup("token", _secret_row, tenant_at=4)
 
 
-class TokenAuthentication(BaseAuthentication):
+class TokenAuthentication:
     """`Authorization: Bearer <access secret>`."""
 
     kind = "access"
     scheme = "TokenAuth"  # the name of this in the API docs
     description = "The access secret of a token, such as the one that was shown when the token was created."
 
-    def authenticate_header(self, request: Request) -> str:
-        return "Bearer"
-
-    def authenticate(self, request: Request) -> tuple[Principal, str] | None:
-        """Who asks, and the public id of the secret."""
-        header = request._request.META.get("HTTP_AUTHORIZATION")
+    def authenticate(self, request: HttpRequest) -> Principal | None:
+        """Who asks; None if nobody says so."""
+        header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
         scheme, _, text = header.partition(" ")
@@ -130,7 +126,7 @@ class TokenAuthentication(BaseAuthentication):
         if public_id is None:
             raise UnauthenticatedError(_UNUSABLE)
         secret = self.find(public_id, text.strip())
-        address = client_address(request._request)
+        address = client_address(request)
         now = now_text()
         try:
             self.refuse_unusable(secret, address, now)
@@ -140,7 +136,7 @@ class TokenAuthentication(BaseAuthentication):
         if secret.used_at is None or secret.used_at[:_TEN_MINUTES] != now[:_TEN_MINUTES]:
             with scoped(Scope(secret.organization_id)):
                 Token.objects.filter(id=secret.token_id).update(used_at=now, used_from=address[:45])
-        return self.principal(secret, now), public_id
+        return self.principal(secret, now)._replace(secret_id=public_id)
 
     def find(self, public_id: str, text: str) -> Secret:
         """The secret with this text, whatever has become of it."""

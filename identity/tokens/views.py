@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
-from rest_framework.authentication import BaseAuthentication
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from core.columns import fold
 from core.filters import EnumFilter, IdFilter, InstantFilter, ResourceFilterSet
@@ -84,17 +82,17 @@ class TokenViewSet(ResourceViewSet):
     unconditional = ("info",)  # it shows the last use
 
     @action(detail=True, methods=["get"])
-    def info(self, request: Request, **kwargs: str) -> HttpResponse:
+    def info(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Shows one token, without its secrets."""
         return self.retrieve(request, **kwargs)
 
-    def create(self, request: Request, **kwargs: str) -> HttpResponse:
+    def create(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Creates a token restricted to the given resources and permission set.
 
         The secrets are shown in this answer only. Rights can be reduced, never extended: the new token is
         further limited by the one that asks for it, and ends with it when that one is deleted.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         asked = validated(CreateTokenRequestSerializer(data=self.body())).validated_data
         permission_set = asked["permission_set"]
         refuse_wider(principal=self.principal, permission_set=permission_set)
@@ -119,12 +117,12 @@ class TokenViewSet(ResourceViewSet):
         delete_token(token=instance)
 
     @action(detail=True, methods=["delete"], url_path="secondary")
-    def remove_secondary(self, request: Request, **kwargs: str) -> HttpResponse:
+    def remove_secondary(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Ends the secondary pair of a token, once its primary pair is in use everywhere.
 
         Without a secondary pair there is nothing to do, and the answer is the same.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         with transaction.atomic():
             token = self.locked()
             refuse_stronger(token=token, by=self.principal)
@@ -142,7 +140,7 @@ class TokenRenewalViewSet(ScopedViewSet):
     results = {"rotate": RefreshTokenSerializer, "reset": RefreshTokenSerializer}
 
     @action(detail=False, methods=["put"], url_path="<str:owner_id>/<str:refresh_token_id>/rotate")
-    def rotate(self, request: Request, **kwargs: str) -> HttpResponse:
+    def rotate(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Gives a token a new primary pair of secrets and keeps the one before as its secondary.
 
         The pair that was the secondary is dropped. The new secrets are shown in this answer only. The token that
@@ -151,7 +149,7 @@ class TokenRenewalViewSet(ScopedViewSet):
         return self.renewed(request, keep=True)
 
     @action(detail=False, methods=["put"], url_path="<str:owner_id>/<str:refresh_token_id>/reset")
-    def reset(self, request: Request, **kwargs: str) -> HttpResponse:
+    def reset(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Gives a token a new primary pair of secrets and ends all it had before, at once.
 
         The new secrets are shown in this answer only. The token that asks must grant all that the reset one does;
@@ -159,8 +157,8 @@ class TokenRenewalViewSet(ScopedViewSet):
         """
         return self.renewed(request, keep=False)
 
-    def renewed(self, request: Request, *, keep: bool) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
+    def renewed(self, request: HttpRequest, *, keep: bool) -> HttpResponse:
+        refuse_unknown(request.GET, [])
         enter_for_change(Token)
         with transaction.atomic():
             token = find(Token, self.kwargs["refresh_token_id"], {"owner_id": self.owner_id()}, lock=True)
@@ -194,22 +192,22 @@ class TokenRefreshViewSet(ScopedViewSet):
     def addressed(self) -> Any:
         return find(Token, self.kwargs["refresh_token_id"])
 
-    def get_authenticators(self) -> list[BaseAuthentication]:
+    def get_authenticators(self) -> list[Any]:
         return [RefreshAuthentication()] if self.action == "refresh" else super().get_authenticators()
 
     @action(detail=True, methods=["put"])
-    def refresh(self, request: Request, **kwargs: str) -> HttpResponse:
+    def refresh(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Gives a token a new primary pair, for its refresh secret as the bearer.
 
         The pair before becomes the secondary: its access secret works on until it expires or the next refresh, its
         refresh secret is used up. The pair that was the secondary is dropped; whoever uses a dropped refresh secret
         ends the token and all that was derived from it, since then somebody has kept a copy.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         reused = ReusedSecretError("the refresh secret was dropped before, so the token is deleted")
         with transaction.atomic():
             token = find(Token, self.kwargs["refresh_token_id"], {"id": self.principal.token_id}, lock=True)
-            issued = refresh_token(token=token, public_id=str(request.auth))
+            issued = refresh_token(token=token, public_id=self.principal.secret_id)
             self.record(None if issued else reused, subject=token)
         if issued is None:
             raise reused  # only now: the deletion is to stay

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
 from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
 
 from core.columns import is_id
 from core.errors import (
@@ -41,7 +40,7 @@ class AgentViewSet(OpenViewSet):
     schema = None
     bridge_id: str
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         try:
             self.bridge_id = self.authenticated(request)
         except ProblemError:
@@ -51,7 +50,7 @@ class AgentViewSet(OpenViewSet):
         self.refuse_other_methods()
 
     @staticmethod
-    def authenticated(request: Request) -> str:
+    def authenticated(request: HttpRequest) -> str:
         """The bridge whose credential the request carries; its organization is in scope from here on."""
         scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -71,25 +70,25 @@ class AgentViewSet(OpenViewSet):
         return [AnswerParser()] if self.action == "answer" else [StrictJSONParser()]
 
     @action(detail=False, methods=["post"])
-    def heartbeat(self, request: Request) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
-        told = validated(HeartbeatSerializer(data=request.data)).data
+    def heartbeat(self, request: HttpRequest) -> HttpResponse:
+        refuse_unknown(request.GET, [])
+        told = validated(HeartbeatSerializer(data=self.data)).data
         note_heartbeat(bridge_id=self.bridge_id, agent_id=told["agent_id"], told=told["status"])
         return HttpResponse(status=204)
 
     @action(detail=False, methods=["post"], url_path="requests")
-    def take(self, request: Request) -> HttpResponse:
-        refuse_unknown(request.query_params, [])
-        agent_id = validated(ClaimSerializer(data=request.data)).validated_data["agent_id"]
+    def take(self, request: HttpRequest) -> HttpResponse:
+        refuse_unknown(request.GET, [])
+        agent_id = validated(ClaimSerializer(data=self.data)).validated_data["agent_id"]
         taken = take_request(bridge_id=self.bridge_id, agent_id=agent_id)
         if taken is None:
             return HttpResponse(status=204)
         return HttpResponse(taken, content_type=AnswerParser.media_type)
 
     @action(detail=False, methods=["post"], url_path="requests/<str:request_id>/answer")
-    def answer(self, request: Request, request_id: str) -> HttpResponse:
-        refuse_unknown(request.query_params, ["agent_id"])
-        agent_id, raw = request.query_params.get("agent_id", ""), request.data
+    def answer(self, request: HttpRequest, request_id: str) -> HttpResponse:
+        refuse_unknown(request.GET, ["agent_id"])
+        agent_id, raw = request.GET.get("agent_id", ""), self.data
         if not isinstance(raw, bytes):
             raise MalformedBodyError("the request has no body", at=Parameter("body", ""))
         known = is_id(request_id) and is_id(agent_id)

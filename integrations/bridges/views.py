@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from accounts.models import Account
 from core.filters import MembershipFilter, ResourceFilterSet
@@ -48,8 +47,8 @@ class BridgeViewSet(ResourceViewSet):
         return bridge, {"result": {"bridge": content["result"], "credential": issue_credential(bridge=bridge)}}
 
     @action(detail=True, methods=["get"], url_path="status")
-    def get_status(self, request: Request, **kwargs: str) -> HttpResponse:
+    def get_status(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Lists the agents of a bridge that were seen in the last minute, the longest running first."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         bridge = find(Bridge, self.identifier(), self.fixed())
         return self.json({"result": [agent.told for agent in seen_lately(bridge_id=bridge.id)]})

@@ -7,8 +7,7 @@ from typing import ClassVar
 import django_filters
 from django import forms
 from django.db.models import Q
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from catalog.registry import list_connectors
 from core.columns import is_id
@@ -91,7 +90,7 @@ class ExecutionViewSet(ReadViewSet):
     actions: ClassVar[tuple[str, ...]] = ("list",)
     totals = False
 
-    def list(self, request: Request, **kwargs: str) -> HttpResponse:
+    def list(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Lists the executions of all operations that have ended, the latest first.
 
         They are kept for a while after their integration is gone. A field in `order` without a direction is sorted

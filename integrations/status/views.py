@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.decorators import action
-from rest_framework.request import Request
 
 from accounts.models import Account, Environment
 from accounts.serializers import AccountSerializer
@@ -110,9 +109,9 @@ class StatusViewSet(ReadViewSet):
                     super().expand(shown, (member,))
 
     @action(detail=False, methods=["get"])
-    def timeseries(self, request: Request, **kwargs: str) -> HttpResponse:
+    def timeseries(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Shows what all integrations did by the hour: the last 24 hours, the current one included."""
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         return self.json({"result": GetStatusTimeseriesResultSerializer(hours_of_day()).data})
 
 
@@ -147,12 +146,12 @@ class OneStatusViewSet(ReadViewSet):
     def shown_one(self) -> dict[str, Any]:
         return self.reader.only(self.fixed())
 
-    def update(self, request: Request, **kwargs: str) -> HttpResponse:
+    def update(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Puts the counters of an integration back to nothing, and its status to `unknown`.
 
         Its events, its hours and the bill stay as they are.
         """
-        refuse_unknown(request.query_params, [])
+        refuse_unknown(request.GET, [])
         enter_for_change(Status)
         with transaction.atomic():
             status = Status.objects.select_for_update(of=("self",)).get(**self.fixed())
@@ -161,10 +160,10 @@ class OneStatusViewSet(ReadViewSet):
         return HttpResponse(status=204)
 
     @action(detail=True, methods=["get"])
-    def timeseries(self, request: Request, **kwargs: str) -> HttpResponse:
+    def timeseries(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Shows what an integration did by the hour: the last 24 hours, the current one included."""
-        refuse_unknown(request.query_params, ["interval"])
-        read_choice(request.query_params, "interval", INTERVALS)
+        refuse_unknown(request.GET, ["interval"])
+        read_choice(request.GET, "interval", INTERVALS)
         series = hours_of_day(self.fixed()["integration_id"])
         return self.json({"result": GetStatusTimeseriesResultSerializer(series).data})
 

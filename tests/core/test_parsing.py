@@ -15,10 +15,9 @@ from django.http import UnreadablePostError
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
-from rest_framework.request import Request
 
 from core.errors import MalformedBodyError, ProblemError, TooLargeError
-from core.parsers import EMPTY, PatchParser, StrictJSONParser
+from core.parsers import EMPTY, StrictJSONParser
 from core.parsing import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -28,6 +27,7 @@ from core.parsing import (
     json_pointer,
     read_json,
 )
+from core.views import ScopedViewSet
 
 Spelling = tuple[str, Any, bool]  # a text, its value, whether a name is repeated in it
 
@@ -181,9 +181,10 @@ def test_json_pointer__parts__are_escaped() -> None:
     assert json_pointer(["a/b", "m~n", 0, ""]) == "/a~1b/m~0n/0/"
 
 
-def post(body: bytes, content_type: str, **headers: Any) -> Request:
-    request = RequestFactory().post("/", body, content_type=content_type, **headers)
-    return Request(request, parsers=[StrictJSONParser(), PatchParser()])
+def post(body: bytes, content_type: str, **headers: Any) -> ScopedViewSet:
+    view = ScopedViewSet()
+    view.request, view.action = RequestFactory().post("/", body, content_type=content_type, **headers), "partial_update"
+    return view
 
 
 class CountingStream(io.BytesIO):

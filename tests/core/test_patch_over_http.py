@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, HttpResponse
 
 from core.patch import patch_value
 from core.routing import addresses
@@ -38,7 +37,7 @@ class DocumentViewSet(ScopedViewSet):
     lookup_url_kwarg = "place"
     lookup_value_converter = "int"
 
-    def partial_update(self, request: Request, place: int) -> HttpResponse:
+    def partial_update(self, request: HttpRequest, place: int) -> HttpResponse:
         return self.json({"result": patch_value(CASES[place]["doc"], self.body())})
 
 
