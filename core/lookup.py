@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import connection, models
 
-from core.prepared import Prepared, Slot, prepared
+from core.prepared import Prepared, Slot, opened, prepared
 from core.scope import FINDING
 from core.tenancy import Scope, scoped
 
@@ -42,8 +42,7 @@ class Lookup:
 
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows found, whosever they are. The session has the organization of the first one from here on."""
-        database: Any = connections[DEFAULT_DB_ALIAS]
-        database.ensure_connection()
+        database = opened()
         is_tenant = getattr(database, "is_tenant", False)
         statement = self.telling if is_tenant else prepared(("lookup", self.name), self.query)
         with scoped(_FINDING):

@@ -41,9 +41,14 @@ def client_address(request: HttpRequest) -> str:
     known: str | None = request.META.get(_KNOWN)
     if known is None:
         text = _client_text(request)
-        address = parse_address(text)
-        known = request.META[_KNOWN] = text if address is None else str(address)
+        known = request.META[_KNOWN] = _plainest(text) if len(text) <= _LONGEST else text
     return known
+
+
+@functools.lru_cache(maxsize=256)
+def _plainest(text: str) -> str:
+    address = parse_address(text)
+    return text if address is None else str(address)
 
 
 def is_served(request: HttpRequest) -> bool:

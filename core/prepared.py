@@ -42,18 +42,25 @@ class Statement:
 
     def run(self, values: list[Any]) -> list[tuple[Any, ...]]:
         """The rows it gives. Values go and come as the driver has them, without conversion."""
-        database: Any = connections[DEFAULT_DB_ALIAS]
+        database = opened()
         rows: list[tuple[Any, ...]]
-        if database.queries_logged or database.execute_wrappers:
+        if database.force_debug_cursor or database.execute_wrappers:
             with database.cursor() as cursor, database.wrap_database_errors:
                 cursor.execute(self.sql, values)
                 rows = cursor.fetchall() if self.reads else []
             return rows
-        database.ensure_connection()
         database.validate_no_broken_transaction()
         with database.wrap_database_errors:
             rows = database.rows(self.native, values)
         return rows
+
+
+def opened() -> Any:
+    """This thread's connection to the database, open."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.connection is None:
+        database.ensure_connection()
+    return database
 
 
 class Prepared:

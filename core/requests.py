@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, resolve, set_script_prefix
 
 _NOTHING_ASKED = QueryDict()
+_SHORT = 200  # characters of an address that is worth remembering
 
 
 class BareRequest(WSGIRequest):
@@ -45,6 +47,28 @@ class Handler(WSGIHandler):
         response: HttpResponseBase = self._middleware_chain(request)  # type: ignore[attr-defined]
         response._resource_closers += [request.close, release_connection]  # type: ignore[attr-defined]
         return response
+
+    def _get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Django's own without what is not here: view middleware, coroutines, late templates, views as transactions."""
+        match = request.resolver_match = match_of(request.path_info)
+        try:
+            response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        except Exception as error:
+            refused = self.process_exception_by_middleware(error, request)
+            if refused is None:
+                raise
+            return refused
+        return response
+
+
+def match_of(path: str) -> ResolverMatch:
+    """The view of an address. What is asked for again and again, such as a list, is looked for once."""
+    return _remembered(path) if len(path) <= _SHORT else resolve(path)
+
+
+@functools.lru_cache(maxsize=256)
+def _remembered(path: str) -> ResolverMatch:
+    return resolve(path)
 
 
 def release_connection() -> None:

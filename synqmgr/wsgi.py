@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import threading
 
 # A worker is forked with the handlers of the server's parent process, which would swallow the order to stop while it
 # still loads; the server sets a worker's own once this module is there.
@@ -12,13 +13,15 @@ import django  # noqa: E402 - what takes long comes after
 from django.core import signals  # noqa: E402
 from django.core.cache import close_caches  # noqa: E402
 from django.core.handlers.base import reset_urlconf  # noqa: E402
-from django.db import close_old_connections  # noqa: E402
+from django.db import close_old_connections, connections  # noqa: E402
 
 from core.environment import refusing  # noqa: E402
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 with refusing():
     django.setup(set_prefix=False)
+# Nothing here is a coroutine: a plain thread-local holds the connections, and nobody looks for an event loop first.
+connections._connections = threading.local()  # type: ignore[attr-defined]
 
 from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the loaded apps
 from core.crypto.startup import verify_keys  # noqa: E402
