@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import classonlymethod
+from django.utils.functional import cached_property
 from rest_framework import viewsets
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer
@@ -89,7 +90,7 @@ class OpenViewSet(viewsets.ViewSet):
         """Every error is a problem."""
         return handle_exception(exc, self.request, self.kwargs)
 
-    @functools.cached_property
+    @cached_property
     def data(self) -> Any:
         """The request's body, by the parser of its media type; `EMPTY` if there is none."""
         meta = self.request.META

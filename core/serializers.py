@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from django.db import models
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from core.columns import IdColumn, InstantColumn, JsonColumn, TextColumn, is_id, new_id
 from core.errors import ABSENT, InvalidError, Parameter, StaleError
@@ -46,6 +47,11 @@ class StrictMixin:
             raise ValidationError({key: [f"is not a member of this object; it has {known}"] for key in unknown[:20]})
         given = {k: v for k, v in data.items() if v is not None or fields[k].required}
         return super().to_internal_value(given)  # type: ignore[misc]
+
+    def run_validators(self, value: Any) -> None:
+        """DRF's own makes a copy of the value for them, also where there are none."""
+        if self.validators:  # type: ignore[attr-defined]
+            super().run_validators(value)  # type: ignore[misc]
 
 
 class StrictSerializer(StrictMixin, serializers.Serializer[Any]):
@@ -204,6 +210,27 @@ def _copy_field(field: Any) -> Any:
         copied.child = _copy_field(field.child)
         copied.child.parent = copied
     return copied
+
+
+@functools.cache
+def _made_once(serializer_class: type[ResourceSerializer]) -> ResourceSerializer:
+    serializer = serializer_class()
+    dict(serializer.fields)  # binds them
+    return serializer
+
+
+def over(
+    body: Any, serializer_class: type[ResourceSerializer], context: dict[str, Any], instance: Any = None
+) -> ResourceSerializer:
+    """A serializer over a body: what making one gives, with its fields bound, at a fifth of the cost."""
+    pattern = _made_once(serializer_class)
+    made = _copy_field(pattern)
+    made.instance, made.initial_data, made._context = instance, body, context
+    made.fields = BindingDict(made)
+    for name, field in pattern.fields.items():
+        made.fields.fields[name] = copied = _copy_field(field)
+        copied.parent = made
+    return cast(ResourceSerializer, made)
 
 
 @functools.cache

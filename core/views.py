@@ -22,7 +22,7 @@ from core.patch import apply_patch
 from core.preconditions import entity_tag, is_unchanged, refuse_unless_matching
 from core.reading import Page, Reader, find, reader_of
 from core.scoped_views import ScopedViewSet, enter_for_change
-from core.serializers import ResourceSerializer, in_mode, read_only_names, validated
+from core.serializers import ResourceSerializer, in_mode, over, read_only_names, validated
 from core.telling_views import VERBS
 from core.tenancy import current_scope
 
@@ -124,7 +124,7 @@ class ResourceViewSet(ReadViewSet):
 
     def created(self) -> HttpResponse:
         """Makes an object of the body, all or nothing."""
-        serializer = validated(in_mode(self.serializer_class, "create")(data=self.body(), context=self.context()))
+        serializer = validated(over(self.body(), in_mode(self.serializer_class, "create"), self.context()))
         with transaction.atomic():
             instance, content = self.perform_create(serializer)
             self.refuse_outside(instance)
@@ -213,7 +213,7 @@ class ResourceViewSet(ReadViewSet):
     def valid_change(self, before: Any, body_of: Callable[[Any], Any]) -> Any:
         """The body of a change, found valid for what the object is."""
         serializer_class = in_mode(self.serializer_class, "update")
-        return validated(serializer_class(before, data=body_of(before), context=self.context()))
+        return validated(over(body_of(before), serializer_class, self.context(), before))
 
     def refuse_shared(self) -> None:
         enter_for_change(self.reader.model)

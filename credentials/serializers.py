@@ -157,8 +157,8 @@ class CredentialSerializer(ResourceSerializer):
         fixed = ("owner_type",)
         optional = ("account_id", "integration_id", "integration_point_id", "organization_webhook_id", "expires")
 
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
+    def build_fields(self) -> dict[str, Any]:
+        fields = super().build_fields()
         if self.mode != "read":
             required = self.mode == "create"
             fields["config"] = UnionField(

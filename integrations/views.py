@@ -17,7 +17,7 @@ from core.listing import refuse_unknown
 from core.models import Resource
 from core.problems import build_problem
 from core.reading import find, reader_of
-from core.serializers import in_mode, validated
+from core.serializers import in_mode, over, validated
 from core.tenancy import current_scope
 from core.views import ResourceViewSet, ScopedViewSet
 from credentials.serializers import CredentialSerializer
@@ -180,7 +180,7 @@ class IntegrationViewSet(OrganizationIntegrationViewSet):
         integration = find(Integration, self.identifier(), self.fixed())
         if self.has_body():
             update = in_mode(IntegrationSerializer, "update")
-            serializer = validated(update(integration, data=self.body(), context=self.context()))
+            serializer = validated(over(self.body(), update, self.context(), integration))
             return self.verified(serializer.draft, serializer.validated_data["name"], integration)
         point = integration.integration_point
         draft = draft_integration(

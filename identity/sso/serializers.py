@@ -125,8 +125,8 @@ class SsoSerializer(ResourceSerializer):
         read_only = ("id", "created_at", "updated_at", "identity_provider")
         kept = ("name", "created_at", "updated_at", "id", "identity_provider")
 
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
+    def build_fields(self) -> dict[str, Any]:
+        fields = super().build_fields()
         if self.mode != "read":
             fields["fullname"].required = True
             fields["fullname"].help_text = "Display name on sign-in pages; no two configurations share one."
