@@ -35,8 +35,8 @@ class Handler(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> HttpResponseBase:
         """Django's own without its signals, and without asking for each header by name."""
-        if prefix := get_script_name(environ):
-            set_script_prefix(prefix)
+        if environ.get("SCRIPT_NAME"):
+            set_script_prefix(get_script_name(environ))
         response = self.get_response(self.request_class(environ))
         headers = [*response.headers._store.values()]
         headers += [("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values()]
