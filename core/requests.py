@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, QueryDict
@@ -47,6 +48,11 @@ class Handler(WSGIHandler):
         response: HttpResponseBase = self._middleware_chain(request)  # type: ignore[attr-defined]
         response._resource_closers += [request.close, release_connection]  # type: ignore[attr-defined]
         return response
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async)
+        if self._view_middleware or self._template_response_middleware:  # type: ignore[attr-defined]
+            raise ImproperlyConfigured("no middleware may have process_view or process_template_response: none is called")
 
     def _get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Django's own without what is not here: view middleware, coroutines, late templates, views as transactions."""
