@@ -52,7 +52,7 @@ class Handler(WSGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async)
         if self._view_middleware or self._template_response_middleware:  # type: ignore[attr-defined]
-            raise ImproperlyConfigured("no middleware may have process_view or process_template_response: none is called")
+            raise ImproperlyConfigured("no middleware may have process_view or process_template_response")
 
     def _get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Django's own without what is not here: view middleware, coroutines, late templates, views as transactions."""
