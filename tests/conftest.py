@@ -16,9 +16,11 @@ import hypothesis
 import pytest
 from django.conf import settings
 
-from core.crypto.hashing import keyed_hash
-from core.tenancy import scoped
+from core.crypto.hashing import forget_keys, keyed_hash
+from core.crypto.models import OrganizationKey, SystemKey
+from core.tenancy import scoped, unscoped
 from identity.permissionsets.sets import Permissions
+from organizations.models import Organization
 from tests.api import Api, open_organization
 from tests.server import Server, serving
 
@@ -63,9 +65,36 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return named if found else None
 
 
+_CAST: dict[str, Api] = {}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The fixed cast is made once for each database: doing it in each test would take as long as all else."""
+    with django_db_blocker.unblock():
+        _CAST.update({name: open_organization(name) for name in ("acme", "globex")})
+
+
+def member_of_cast(name: str) -> Api:
+    """The administrator of one of the cast, which is made anew where a test has emptied the tables."""
+    known = _CAST[name]
+    return known if Organization._base_manager.filter(id=known.id).exists() else open_organization(name)
+
+
+@pytest.fixture
+def nothing_stored(db: None) -> Iterator[None]:
+    """Neither organizations nor keys, for this test alone."""
+    with unscoped("the cast is of two organizations"):
+        for model in (Organization, OrganizationKey, SystemKey):
+            model._base_manager.all().delete()
+    forget_keys()
+    yield
+    forget_keys()
+
+
 @pytest.fixture
 def _hash_key(db: None, django_capture_on_commit_callbacks: Any) -> None:
-    """Keeps the key of token hashes in memory, as it is in a server that has answered once."""
+    """Keeps the keys of hashes in memory, as they are in a server that has answered once."""
     with django_capture_on_commit_callbacks(execute=True):
         keyed_hash("warm")
         keyed_hash("warm", "audit")
@@ -74,13 +103,13 @@ def _hash_key(db: None, django_capture_on_commit_callbacks: Any) -> None:
 @pytest.fixture
 def acme(_hash_key: None) -> Api:
     """The administrator of the organization most tests are about."""
-    return open_organization("acme")
+    return member_of_cast("acme")
 
 
 @pytest.fixture
 def globex(_hash_key: None) -> Api:
     """The administrator of the neighbour."""
-    return open_organization("globex")
+    return member_of_cast("globex")
 
 
 @pytest.fixture

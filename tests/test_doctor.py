@@ -78,7 +78,7 @@ def seen_now() -> None:
     Worker(host="here", process_id=1, started_at=now, seen_at=now).save()
 
 
-def test_doctor__everything_well__fails_nothing(acme: Api) -> None:
+def test_doctor__everything_well__fails_nothing(nothing_stored: None, acme: Api) -> None:
     seen_now()
     found = examine("--full")
     assert {name for name, each in found.items() for state, _ in each if state == "failed"} == unwell()
@@ -108,7 +108,7 @@ def test_doctor__key_of_another_installation__fails_and_names_it(acme: Api, sett
     assert "There is no root key" in the(examine(), "keys")[1]
 
 
-def test_doctor__key_file__must_not_be_everybodys(db: None, settings: Settings, tmp_path: Path) -> None:
+def test_doctor__key_file__must_not_be_everybodys(nothing_stored: None, settings: Settings, tmp_path: Path) -> None:
     settings.ROOT_KEYS, settings.ROOT_KEY_FILE = "", tmp_path / "root.keys"
     create_key_file(settings.ROOT_KEY_FILE)
     reset_keyring()

@@ -37,12 +37,11 @@ OTHER = base64.b64encode(bytes(32)).decode()
 
 
 @pytest.fixture(autouse=True)
-def key_file(settings: Settings, tmp_path: Path) -> Path:
+def key_file(nothing_stored: None, settings: Settings, tmp_path: Path) -> Path:
     settings.ROOT_KEYS = ""
     settings.ROOT_KEY_FILE = tmp_path / "keys" / "root.keys"
     create_key_file(settings.ROOT_KEY_FILE)
     reset_keyring()
-    forget_keys()
     return tmp_path / "keys" / "root.keys"
 
 

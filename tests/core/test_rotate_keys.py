@@ -30,12 +30,11 @@ from core.tenancy import Scope, scoped, unscoped
 
 
 @pytest.fixture(autouse=True)
-def key_file(settings: Settings, tmp_path: Path) -> Path:
+def key_file(nothing_stored: None, settings: Settings, tmp_path: Path) -> Path:
     settings.ROOT_KEYS = ""
     settings.ROOT_KEY_FILE = tmp_path / "root.keys"
     create_key_file(settings.ROOT_KEY_FILE)
     reset_keyring()
-    forget_keys()
     return tmp_path / "root.keys"
 
 

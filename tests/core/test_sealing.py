@@ -34,7 +34,7 @@ SECRET = b"canary-7f3a-password"
 
 
 @pytest.fixture(autouse=True)
-def root_keys(settings: Settings) -> None:
+def root_keys(nothing_stored: None, settings: Settings) -> None:
     settings.ROOT_KEYS = "1:" + base64.b64encode(bytes(range(32))).decode()
     reset_keyring()
     forget_keys()

@@ -261,7 +261,7 @@ def chain(acme: Api) -> Api:
 def test_chain__tampered_with__shows_it(chain: Api, sql: str) -> None:
     with scoped(chain.scope):
         assert prove().broken is None
-        change(sql)
+        change(f"{sql} {'AND' if 'WHERE' in sql else 'WHERE'} organization_id = %s", chain.id)
         assert prove().broken is not None
 
 
