@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.filters import pattern_objection, split_values
@@ -40,11 +40,17 @@ def read_condition(text: str) -> Condition | None:
     return None if match is None or match["op"] not in OPERATORS else Condition(**match.groupdict())
 
 
-def read_new_condition(text: str) -> Condition | None:
-    """A filter that is being set, or None when it is none or costs too much. What is stored is read as it is."""
+def objection_to(filters: Iterable[str]) -> str:
+    """What speaks against filters that are being set, empty if nothing does. What is stored is read as it is."""
+    return next(filter(None, map(_objection_to, filters)), "")
+
+
+def _objection_to(text: str) -> str:
     read = read_condition(text)
-    is_costly = read is not None and "like" in read.op and bool(pattern_objection(read.value))
-    return None if is_costly else read
+    if read is None:
+        return f"the filter {text[:100]!r} is not written `field[operator]value`"
+    costly = pattern_objection(read.value) if "like" in read.op else ""
+    return f"the filter {text[:100]!r} {costly}" if costly else ""
 
 
 def value_at(data: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from catalog.adapters.conditions import read_condition, read_new_condition
+from catalog.adapters.conditions import objection_to, read_condition
 from catalog.adapters.interface import Page, ProviderThrottledError, Query, Record
 from catalog.customs.calls import Connection, call_operation
 from catalog.customs.definitions import Definition, scheduled_of
@@ -35,8 +35,7 @@ class CustomSource:
     def objection(self, *, operation: str, filters: Sequence[str], time_field: str) -> str:
         if time_field:
             return "`time_filter_field` is what the custom provider's definition says, and cannot be another"
-        wrong = next((text for text in filters if read_new_condition(text) is None), None)
-        return "" if wrong is None else f"the filter {wrong[:100]!r} is not written `field[operator]value`"
+        return objection_to(filters)
 
     def read(self, query: Query, cursor: str) -> Page:
         name = self.names[query.operation]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from catalog.adapters.conditions import Condition, read_condition, read_new_condition, value_at
+from catalog.adapters.conditions import Condition, objection_to, read_condition, value_at
 from catalog.adapters.interface import Page, ProviderThrottledError, Query, Record
 from catalog.adapters.mock_data import STREAMS, Stream
 from catalog.errors import CredentialRejectedError, UnexpectedAnswerError
@@ -43,10 +43,9 @@ class MockSource:
         if time_field and time_field not in stream.time_fields:
             return f"`time_filter_field` is none of {', '.join(stream.time_fields)}"
         sample = Version(START, "sample", f"sample:{operation}", 0, START, START).build(stream)
-        for text in filters:
-            condition = read_new_condition(text)
-            if condition is None:
-                return f"the filter {text[:100]!r} is not written `field[operator]value`"
+        if objection := objection_to(filters):
+            return objection
+        for condition in filter(None, map(read_condition, filters)):
             if condition.field == FAULT:
                 if condition.op != "eq" or condition.value not in FAULTS:
                     return f"`{FAULT}[eq]` takes one of {', '.join(FAULTS)}"

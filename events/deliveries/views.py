@@ -71,6 +71,9 @@ class DeliveryViewSet(ReadViewSet):
             raise missing(Delivery, identifier)
         return identifier
 
+    def addressed(self) -> Any:
+        return find(Delivery, self.identifier(), self.fixed())
+
     def retrieve(self, request: HttpRequest, **kwargs: str) -> HttpResponse:
         """Shows a delivery with what is sent and every attempt."""
         refuse_unknown(request.GET, [])

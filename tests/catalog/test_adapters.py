@@ -10,7 +10,7 @@ import pytest
 
 import catalog
 from catalog.adapters import registry
-from catalog.adapters.conditions import read_condition, read_new_condition
+from catalog.adapters.conditions import objection_to, read_condition
 from catalog.adapters.interface import ProviderThrottledError
 from catalog.registry import Provider, get_provider
 
@@ -80,12 +80,24 @@ def test_condition__pattern_with_many_places_to_match__is_quick() -> None:
     assert time.thread_time() - started < 1
 
 
+@pytest.mark.parametrize("text", ["", "severity", "severity[near]x", "[eq]x", "1[eq]x", "a..b[eq]x"])
+def test_condition__malformed__is_refused(text: str) -> None:
+    assert objection_to(["a[eq]x", text]) == f"the filter {text!r} is not written `field[operator]value`"
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", "severity", "severity[near]x", "[eq]x", "a[like]" + "*" * 6, "a[like]" + "x" * 101, "1[eq]x", "a..b[eq]x"],
+    "text, wrong",
+    [
+        ("a[like]" + "*" * 6, "has more than 5 wildcards"),
+        ("a[not like]" + "x" * 101, "is a pattern of more than 100 characters"),
+    ],
 )
-def test_condition__malformed_or_costly__is_none(text: str) -> None:
-    assert read_new_condition(text) is None
+def test_condition__costly__is_refused_for_its_pattern(text: str, wrong: str) -> None:
+    assert objection_to([text]) == f"the filter {text[:100]!r} {wrong}"
+
+
+def test_condition__as_costly_as_may_be__is_taken() -> None:
+    assert objection_to(["a[like]" + "*" * 5, "a[like]" + "x" * 100, "a[eq]" + "x" * 101]) == ""
 
 
 def test_condition__costly_and_stored__is_read_as_ever() -> None:

@@ -19,6 +19,7 @@ from core.ledger.models import Run, RunState
 from core.ledger.performing import perform
 from core.ledger.services import claim
 from core.tenancy import scoped
+from events.audit.models import AuditEvent
 from events.deliveries.models import Delivery, DeliveryAttempt
 from events.deliveries.services import prune_deliveries
 from events.webhooks import services
@@ -280,6 +281,9 @@ def test_resend__while_it_is_attempted__is_409(acme: Api, receiver: Receiver) ->
     (delivery,) = deliveries(acme, webhook)
     answer = acme.post(f"{WEBHOOKS}/{webhook['id']}/deliveries/{delivery['id']}/resend")
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/delivery-under-way")
+    with scoped(acme.scope):
+        told = AuditEvent.objects.latest("sequence")
+    assert (told.action, told.status, told.object_id) == ("webhooks.update", "delivery-under-way", delivery["id"])
 
 
 def test_deliveries__filtered_and_paged__are_those_of_the_webhook(

@@ -46,7 +46,7 @@ REAL = {
         ({"enabled": False}, "not enabled"),
         ({"filters": ["hostname[eq]x"]}, "'hostname' cannot be filtered by"),
         ({"filters": ["severity"]}, "not written"),
-        ({"filters": ["device.hostname[like]" + "a*" * 9]}, "not written"),
+        ({"filters": ["device.hostname[like]" + "a*" * 9]}, "has more than 5 wildcards"),
         ({"filters": ["mock.fault[eq]fire"]}, "takes one of too_many_requests"),
         ({"incremental_config": {"mode": "incremental", "time_filter_field": "x"}}, "is none of modified_time"),
     ],
