@@ -33,7 +33,6 @@ class OpenViewSet(viewsets.ViewSet):
 
     authentication_classes = []
     renderer_classes = [JSONRenderer]
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     requests: ClassVar[Mapping[str, Any]] = {}  # action -> serializer of its body; None where it has none
 

@@ -16,7 +16,7 @@ from core.parsing import MAX_BYTES, check_json, read_json, too_large
 MAX_FIELDS = 50  # of a form
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
-"""No body: reads as an object without members, as what DRF itself gives for `Content-Length: 0`."""
+"""No body: reads as an object without members."""
 
 
 class StrictJSONParser(BaseParser):

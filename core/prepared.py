@@ -29,7 +29,7 @@ class Slot(Value):
 
 
 class Statement:
-    """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone watches the queries."""
+    """SQL that goes past Django's cursors, which take as long as SQLite does, unless someone counts them."""
 
     __slots__ = ("native", "places", "reads", "sql")
 
@@ -58,8 +58,7 @@ class Statement:
 def opened() -> Any:
     """This thread's connection to the database, open."""
     database = connections[DEFAULT_DB_ALIAS]
-    if database.connection is None:
-        database.ensure_connection()
+    database.ensure_connection()
     return database
 
 

@@ -74,24 +74,18 @@ def problem_response(error: ProblemError, request: HttpRequest) -> HttpResponse:
     return response
 
 
-def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911, PLR0912 - one line a kind
+def as_problem(error: Exception) -> ProblemError:  # noqa: PLR0911 - one line a kind
     """Any exception as the problem it amounts to."""
     match error:
         case ProblemError():
             return error
-        case Http404() | ObjectDoesNotExist() | drf.NotFound():
+        case Http404() | ObjectDoesNotExist():
             return errors.NotFoundError("there is nothing at this address")
-        case drf.MethodNotAllowed():
-            return errors.MethodNotAllowedError("this address does not take this method")
-        case drf.UnsupportedMediaType():
-            return errors.UnsupportedMediaTypeError("the body's media type is not one the API reads")
-        case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return errors.UnauthenticatedError("the request carries no valid token")
-        case drf.PermissionDenied() | PermissionDenied():
+        case PermissionDenied():
             return errors.ForbiddenError("the token does not grant this operation")
         case RequestDataTooBig():
             return errors.TooLargeError("the body is larger than 256 KiB")
-        case drf.ParseError() | UnreadablePostError() | RawPostDataException() | SuspiciousOperation():
+        case UnreadablePostError() | RawPostDataException() | SuspiciousOperation():
             return errors.MalformedBodyError("the request could not be read")
         case drf.ValidationError() | ValidationError():
             return errors.InvalidError("the request breaks a rule of the API", detail=str(error)[:500])

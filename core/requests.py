@@ -58,12 +58,14 @@ class Handler(WSGIHandler):
         """Django's own without what is not here: view middleware, coroutines, late templates, views as transactions."""
         match = request.resolver_match = match_of(request.path_info)
         try:
-            response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+            response: HttpResponseBase | None = match.func(request, *match.args, **match.kwargs)
         except Exception as error:
             refused = self.process_exception_by_middleware(error, request)
             if refused is None:
                 raise
             return refused
+        if response is None:
+            raise TypeError(f"the view of {match.route} answers nothing")
         return response
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from django.db import models
 from rest_framework import serializers
@@ -224,13 +224,13 @@ def over(
 ) -> ResourceSerializer:
     """A serializer over a body: what making one gives, with its fields bound, at a fifth of the cost."""
     pattern = _made_once(serializer_class)
-    made = _copy_field(pattern)
+    made: ResourceSerializer = _copy_field(pattern)
     made.instance, made.initial_data, made._context = instance, body, context
     made.fields = BindingDict(made)
     for name, field in pattern.fields.items():
         made.fields.fields[name] = copied = _copy_field(field)
         copied.parent = made
-    return cast(ResourceSerializer, made)
+    return made
 
 
 @functools.cache

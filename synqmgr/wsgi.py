@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "synqmgr.settings")
 with refusing():
     django.setup(set_prefix=False)
 # Nothing here is a coroutine: a plain thread-local holds the connections, and nobody looks for an event loop first.
+del connections._connections  # type: ignore[attr-defined] # fails should Django rename it
 connections._connections = threading.local()  # type: ignore[attr-defined]
 
 from core.checks import refuse_unsafe_settings  # noqa: E402 - these need the loaded apps

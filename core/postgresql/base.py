@@ -44,7 +44,7 @@ class TenantCursor(_Cursor):  # type: ignore[misc]
         if self.database.is_tenant and (organization := self.database.untold()) is not None:
             super().execute(_TELL, [organization])
             self.database.told = organization
-            if self.database.queries_logged:
+            if self.database.force_debug_cursor:
                 self.database.queries_log.append({"sql": _TELL % organization, "time": "0"})
         return super().execute(query, params, **options)
 
