@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import wsgiref.util
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.http import HttpRequest
 from pytest_django import Settings
 
 from core import requests
+from core.parsers import EMPTY
 from identity.permissionsets.views import PermissionSetViewSet
 from tests.api import Api
 
@@ -32,13 +34,12 @@ class LateMiddleware:
         """Is never called."""
 
 
-def ask(method: str, path: str, api: Api | None = None, body: bytes = b"", **environ: str) -> tuple[str, Any, bytes]:
+def ask(method: str, path: str, api: Api, body: bytes = b"", more: Mapping[str, str] = EMPTY) -> tuple[str, Any, bytes]:
     """The status, the headers and the body of an answer, from the handler itself."""
-    asked: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body), **environ}
+    asked: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body), **more}
     if body:
         asked |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
-    if api is not None:
-        asked["HTTP_AUTHORIZATION"] = f"Bearer {api.token}"
+    asked["HTTP_AUTHORIZATION"] = f"Bearer {api.token}"
     wsgiref.util.setup_testing_defaults(asked)
     told: list[Any] = []
     answer = requests.Handler()(asked, lambda status, headers: told.extend((status, dict(headers))))
@@ -90,6 +91,6 @@ def test_connections__of_django__are_kept_where_the_server_replaces_them() -> No
 
 def test_handler__chunked_body_without_a_byte__is_no_body(acme: Api) -> None:
     environ = {"CONTENT_TYPE": "application/json", "HTTP_TRANSFER_ENCODING": "chunked"}
-    assert ask("POST", "/v1/tokens/synqly-integrations", acme, **environ)[0] == "200 OK"
-    status, _, content = ask("POST", "/v1/accounts", acme, **environ)
+    assert ask("POST", "/v1/tokens/synqly-integrations", acme, more=environ)[0] == "200 OK"
+    status, _, content = ask("POST", "/v1/accounts", acme, more=environ)
     assert (status, json.loads(content)["type"]) == ("400 Bad Request", "/problems/malformed-body")
