@@ -18,6 +18,16 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_URL = "postgres://root@127.0.0.1:5432/synqmgr_bench"
 LIMITS = "token=1000000000/60,organization=1000000000/60"  # counted as ever, and never reached
 _HASH_KEY = "from core.crypto.hierarchy import system_key; print(system_key(purpose='token').secret.hex())"
+_LOOK_UP = """
+import json
+from django.db import connection
+from identity.tokens.authentication import SECRETS
+
+connection.ensure_connection()
+sql, slots = SECRETS.compiled
+sql = SECRETS.telling.statement.sql if getattr(connection, "is_tenant", False) else sql
+print(json.dumps([sql, [slot.value for slot in slots]]))
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,10 +40,12 @@ class Filled:
     organization_id: str
     token: str
     hash_key: str
+    look_up: str  # the service's own statement that finds a token's secret, and the names of its values, as JSON
 
     @property
     def environment(self) -> dict[str, str]:
-        return environment(self.folder, self.url) | {"BENCH_HASH_KEY": self.hash_key}
+        own = {"BENCH_HASH_KEY": self.hash_key, "BENCH_LOOK_UP": self.look_up}
+        return environment(self.folder, self.url) | own
 
     def sessions(self) -> list[int]:
         """The processes of PostgreSQL that serve this database."""
@@ -72,9 +84,10 @@ def fill(kind: Kind, folder: Path, name: str, *, accounts: int, organizations: i
         _manage(env, "seed_accounts", "--accounts", str(accounts), "--organizations", str(organizations))
     )
     hash_key = _manage(env, "shell", "-v0", "-c", _HASH_KEY).split()[-1]
+    look_up = _manage(env, "shell", "-v0", "-c", _LOOK_UP).strip().splitlines()[-1]
     if kind == "postgresql":
         _administer("VACUUM ANALYZE", url)
-    return Filled(kind, folder, url, seeded["organization_id"], seeded["token"], hash_key)
+    return Filled(kind, folder, url, seeded["organization_id"], seeded["token"], hash_key, look_up)
 
 
 def drop_all(kind: Kind, folder: Path) -> None:
