@@ -17,16 +17,17 @@ Kind = Literal["sqlite", "postgresql"]
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_URL = "postgres://root@127.0.0.1:5432/synqmgr_bench"
 LIMITS = "token=1000000000/60,organization=1000000000/60"  # counted as ever, and never reached
-_HASH_KEY = "from core.crypto.hierarchy import system_key; print(system_key(purpose='token').secret.hex())"
-_LOOK_UP = """
+_OWN = """
 import json
+from core.crypto.hierarchy import system_key
 from django.db import connection
 from identity.tokens.authentication import SECRETS
 
 connection.ensure_connection()
 sql, slots = SECRETS.compiled
 sql = SECRETS.telling.statement.sql if getattr(connection, "is_tenant", False) else sql
-print(json.dumps([sql, [slot.value for slot in slots]]))
+look_up = json.dumps([sql, [slot.value for slot in slots]])
+print(json.dumps([system_key(purpose="token").secret.hex(), look_up]))
 """
 
 
@@ -83,8 +84,7 @@ def fill(kind: Kind, folder: Path, name: str, *, accounts: int, organizations: i
     seeded = json.loads(
         _manage(env, "seed_accounts", "--accounts", str(accounts), "--organizations", str(organizations))
     )
-    hash_key = _manage(env, "shell", "-v0", "-c", _HASH_KEY).split()[-1]
-    look_up = _manage(env, "shell", "-v0", "-c", _LOOK_UP).strip().splitlines()[-1]
+    hash_key, look_up = json.loads(_manage(env, "shell", "-v0", "-c", _OWN).splitlines()[-1])
     if kind == "postgresql":
         _administer("VACUUM ANALYZE", url)
     return Filled(kind, folder, url, seeded["organization_id"], seeded["token"], hash_key, look_up)

@@ -42,7 +42,7 @@ def statement(sql: str) -> str:
 
 # The service's own: what it asks of a secret, its token, its member and its organization is no framework's doing.
 LOOK_UP, ASKED = orjson.loads(os.environ["BENCH_LOOK_UP"])
-TOKEN = statement(LOOK_UP.replace("%s", "?"))
+TOKEN = LOOK_UP if POSTGRESQL else LOOK_UP.replace("%s", "?")
 ROWS = f"SELECT {columns(NAMES)} FROM accounts_account WHERE organization_id = ?"
 LIST = statement(f"{ROWS} ORDER BY name LIMIT 100")
 GET = statement(f"{ROWS} AND id = ?")
